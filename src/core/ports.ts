@@ -1,0 +1,482 @@
+/** What core asks of the other rooms. Small required interfaces; a capability is there when its method is there. */
+import type {
+  Bottleneck,
+  Digest,
+  Download,
+  EngineSpec,
+  File,
+  LayoutName,
+  Receipt,
+  RetryPolicy,
+  SourceRef,
+  State,
+  Validator,
+} from "./download.ts";
+
+/* ------------------------------------------------------------------ clock and log */
+
+export interface Clock {
+  /** Epoch milliseconds. */
+  now(): number;
+  /** Monotonic milliseconds: for durations and speeds, never for dates (F111). */
+  monotonic(): number;
+  /** Resolves after `ms`; rejects with the signal's reason when aborted. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+}
+
+export interface Log {
+  debug(message: string, fields?: Record<string, unknown>): void;
+  info(message: string, fields?: Record<string, unknown>): void;
+  warn(message: string, fields?: Record<string, unknown>): void;
+  error(message: string, fields?: Record<string, unknown>): void;
+}
+
+/* ------------------------------------------------------------------ http */
+
+/** Header names and values that belong to one origin and are sent to no other (F35, F36). */
+export interface Credentials {
+  /** Scheme, host and port, as `URL.origin` spells it. */
+  origin: string;
+  headers: Record<string, string>;
+}
+
+export interface HttpRequest {
+  url: string;
+  method?: "GET" | "HEAD" | "POST";
+  headers?: Record<string, string>;
+  credentials?: Credentials;
+  body?: string;
+  signal?: AbortSignal;
+  /** `follow` (default): by hand, at most 10 hops, each checked. `manual`: a 3xx is an answer. */
+  redirect?: "follow" | "manual";
+  /** Deadline for the answer's headers after the connection stands; default 30 000 ms. */
+  headerTimeoutMs?: number;
+  /** Deadline for reaching any address of the host; default 10 000 ms. */
+  connectTimeoutMs?: number;
+  /** The operator named this address (HF_ENDPOINT and its kin): private addresses allowed on the first hop only (A26). */
+  operator?: boolean;
+}
+
+export interface Hop {
+  url: string;
+  status: number;
+  headers: Headers;
+}
+
+/** An answer whose body has not been read. Exactly one of the readers or `cancel` must be called. */
+export interface HttpResponse {
+  status: number;
+  headers: Headers;
+  /** URL behind all redirects. May carry a signature: never store or show it. */
+  url: string;
+  /** Redirects passed on the way, first first. */
+  hops: readonly Hop[];
+  /** The next bytes, or null at the end. Rejects with `network` when the peer cuts. Backpressure: unread stays unread. */
+  read(): Promise<Uint8Array | null>;
+  /** Lets go of the body and its connection. */
+  cancel(): Promise<void>;
+  /** Whole body as text; `protocol` beyond `limit` bytes (default 8 MiB). */
+  text(limit?: number): Promise<string>;
+  json(limit?: number): Promise<unknown>;
+}
+
+/** The one hardened client. Rejects with DownloadError (`dns connect timeout tls network redirects forbidden_address protocol proxy_auth`). */
+export interface Http {
+  request(request: HttpRequest): Promise<HttpResponse>;
+  /** Whether this URL could be asked at all (scheme, userinfo, port, literal address); throws `invalid_url` or `forbidden_address`. */
+  check(url: string): URL;
+}
+
+/* ------------------------------------------------------------------ sources */
+
+/** A start request as the API families hand it in: parsed, not yet judged. */
+export interface StartRequest {
+  url?: string;
+  repoId?: string;
+  filename?: string;
+  include?: string[];
+  exclude?: string[];
+  revision?: string;
+  provider?: string;
+  model?: string;
+  baseUrl?: string;
+  modelId?: string;
+  sha256?: string;
+  /** Sent with requests to the URL's own origin only; kept as a secret. */
+  headers?: Record<string, string>;
+  token?: string;
+  priority?: number;
+  rateLimit?: number;
+  retry?: Partial<RetryPolicy>;
+  layout?: LayoutName;
+  engine?: EngineSpec;
+  labels?: Record<string, string>;
+}
+
+/** Kept apart from rows, in a file only its owner can read; given back to the source of that download alone. */
+export interface Secret {
+  token?: string;
+  headers?: Record<string, string>;
+}
+
+export interface SourceContext {
+  secret: Secret;
+  signal: AbortSignal;
+  log: Log;
+}
+
+export interface ManifestFile {
+  path: string;
+  size: number | null;
+  digest: Digest | null;
+  locator: string;
+}
+
+export interface Manifest {
+  /** Repository in its canonical spelling; absent for a plain URL. */
+  repo?: string;
+  /** Commit everything was pinned to (F76). */
+  commit?: string;
+  files: ManifestFile[];
+  warnings?: string[];
+}
+
+/** A hub file as pickers show it. */
+export interface RemoteFile {
+  path: string;
+  size: number | null;
+  digest: Digest | null;
+  /** `Q4_K_M`, `F16`, … read from the name, where it says one. */
+  quantization: string | null;
+  /** Shared by all shards of one set; files with one shard set are one choice. */
+  shardSet: string | null;
+  shard: { number: number; count: number } | null;
+}
+
+export interface RemoteListing {
+  repo: string;
+  commit: string | null;
+  gated: boolean;
+  files: RemoteFile[];
+}
+
+/** Where to get a file now. Never stored: it may carry a signature. */
+export interface FetchRequest {
+  url: string;
+  headers?: Record<string, string>;
+  credentials?: Credentials;
+  operator?: boolean;
+}
+
+export interface Source {
+  /** Provider name, as in `POST /v1/downloads {provider}`. */
+  readonly name: string;
+  /** One line for `GET /v1/sources`. */
+  readonly description: string;
+  /** First source of the list that accepts a request gets it. */
+  accepts(request: StartRequest): boolean;
+  /** Judges the request; throws `invalid_request`, `invalid_url`, `invalid_path`. No I/O. */
+  parse(request: StartRequest): SourceRef;
+  /** `model_id` when the client gives none. */
+  defaultModelId(ref: SourceRef): string;
+  /** Reference -> list of files, everything pinned to one revision. Throws typed errors (`gated`, `not_found`, …). */
+  resolve(ref: SourceRef, context: SourceContext): Promise<Manifest>;
+  /** A request that can be made right now. Called again when a link has expired. */
+  locate(ref: SourceRef, file: Pick<File, "path" | "locator">, context: SourceContext): Promise<FetchRequest>;
+  /** What an error status on such a request means in this hub's words; undefined = no special meaning. */
+  explain?(ref: SourceRef, status: number, headers: Headers): Error | undefined;
+  /** Listing for pickers. */
+  list?(repo: string, revision: string | undefined, context: SourceContext): Promise<RemoteListing>;
+}
+
+/* ------------------------------------------------------------------ storage */
+
+export interface Target {
+  /** Absolute final path. */
+  path: string;
+  /** Absolute path of the partial file, on the same file system. */
+  partial: string;
+}
+
+export interface PlanInput {
+  download: Pick<Download, "id" | "modelId" | "source" | "layout" | "commit">;
+  /** Canonical repository name, when the source has one. */
+  repo: string | null;
+  files: readonly Pick<File, "id" | "path" | "size" | "digest" | "target">[];
+  /** True when this path belongs to, or is planned by, another download (another source's file: A18). */
+  taken(path: string): Promise<boolean>;
+}
+
+export interface Plan {
+  /** Per file id. */
+  targets: Map<number, Target>;
+  /** What `local_path` shows: the file, or the folder of a many-file download. */
+  localPath: string;
+}
+
+/** An open partial file. All methods reject with DownloadError (`no_space read_only io file_too_big tampered volume_gone`). */
+export interface PartFile {
+  readonly path: string;
+  /** Bytes on disk when it was opened. Never the resume state, only its upper bound (F88). */
+  readonly initialLength: number;
+  /** Writes all chunks at `position`, one after the other; loops over short writes (F81). */
+  write(position: number, chunks: readonly Uint8Array[]): Promise<void>;
+  /** fdatasync. After a failure nothing since the last success may be trusted (F85). */
+  sync(): Promise<void>;
+  truncate(length: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface StoredFile {
+  exists: boolean;
+  size: number | null;
+}
+
+export interface Storage {
+  /** Validates every path, chooses final and partial names, refuses collisions (`invalid_path`, `name_collision`). */
+  plan(input: PlanInput): Promise<Plan>;
+  /** Opens or creates the partial file (0600, not through links: F90). */
+  open(target: Target): Promise<PartFile>;
+  /** Sync, rename to the final name, sync the directory; returns the final path. Idempotent after a crash (F97). */
+  commit(target: Target, part: PartFile): Promise<string>;
+  /** After all files: refs and links of the hf-cache layout. */
+  finish(input: PlanInput, plan: Plan): Promise<void>;
+  /** Removes the partial file and folders left empty by it. */
+  discard(target: Target): Promise<void>;
+  /** Removes a finished file (through the layout's links) that lies inside a models directory of ours. */
+  remove(path: string): Promise<void>;
+  stat(path: string): Promise<StoredFile>;
+  /** Free bytes on the volume that will hold `path`, less what is reserved. Rejects `volume_gone`. */
+  free(path: string): Promise<number>;
+  /** Reserves space for bytes still to come; throws `no_space` when they do not fit. Release when done. */
+  reserve(path: string, bytes: number): Promise<Reservation>;
+  /** For `GET /v1/storage`. */
+  usage(): Promise<{ freeBytes: number; reservedBytes: number; modelsBytes: number }>;
+}
+
+export interface Reservation {
+  /** Bytes that have arrived on disk need no reservation any more. */
+  shrink(bytes: number): void;
+  release(): void;
+}
+
+/** Digests of files, computed off the event loop. */
+export interface Digests {
+  /** Whole file; `onProgress` gets bytes hashed so far. */
+  file(
+    path: string,
+    algorithm: Digest["algorithm"],
+    signal?: AbortSignal,
+    onProgress?: (bytes: number) => void,
+  ): Promise<Digest>;
+}
+
+/* ------------------------------------------------------------------ transfer */
+
+export interface TransferObserver {
+  /** First good answer: what the file is. Called again after a restart. */
+  identified(identity: { size: number | null; validator: Validator | null; ranges: boolean }): void;
+  /** Bytes [start, start + length) stand on disk; `gained` of them are new. Called after each write. */
+  written(start: number, length: number, gained: number): void;
+  /** All bytes so far are void: the remote changed or cannot be continued. Progress goes back to 0. */
+  restarted(reason: string): void;
+  /** Every byte is there, the digest is not finished yet. */
+  verifying(): void;
+  /** Connections in use now. */
+  connections(count: number): void;
+  bottleneck(kind: Bottleneck): void;
+  /** Not a failure, but worth telling (`warnings[]`). */
+  warning(text: string): void;
+}
+
+export interface TransferJob {
+  downloadId: string;
+  /** File name for messages. */
+  label: string;
+  size: number | null;
+  digest: Digest | null;
+  /** What the receipts belong to. */
+  validator: Validator | null;
+  /** Ranges that can be trusted to be on disk. */
+  receipts: readonly Receipt[];
+  part: PartFile;
+  /** A request that can be made now; asked again on expiry. */
+  locate(): Promise<FetchRequest>;
+  /** Source's own reading of an error status. */
+  explain?(status: number, headers: Headers): Error | undefined;
+  observer: TransferObserver;
+  signal: AbortSignal;
+}
+
+export interface TransferResult {
+  size: number;
+  /** Of the whole file, when one was promised. */
+  digest: Digest | null;
+  verified: boolean;
+}
+
+export interface Transfer {
+  /**
+   * Fetches what is missing of one file into its part file and verifies it. Resolves only when the length is right
+   * and the promised digest, if any, matches. Rejects with DownloadError, or with the signal's reason.
+   * Bytes reported by `written` stay valid after a rejection unless `restarted` was called.
+   */
+  fetch(job: TransferJob): Promise<TransferResult>;
+  /** In force at once, running transfers included. Bytes per second, 0 = no limit. */
+  setGlobalRate(bps: number): void;
+  setDownloadRate(downloadId: string, bps: number): void;
+  /** Most connections one download may use. */
+  setConnections(perDownload: number): void;
+  /** A download has ended: forget its limits. */
+  forget(downloadId: string): void;
+}
+
+/* ------------------------------------------------------------------ database */
+
+export type NewDownload = Omit<
+  Download,
+  "seq" | "position" | "owner" | "leaseUntil" | "intent" | "previousState"
+>;
+
+/** Columns a guarded write may change. `seq` grows with every write. */
+export type DownloadPatch = Partial<
+  Omit<Download, "id" | "seq" | "createdAt" | "source" | "previousState" | "owner" | "leaseUntil">
+> & { owner?: string | null; leaseUntil?: number | null };
+
+export interface Guard {
+  states?: readonly State[];
+  owner?: string;
+}
+
+export interface DownloadFilter {
+  states?: readonly State[];
+  provider?: string;
+  /** Case-insensitive text in model id, repository or file name. */
+  q?: string;
+  labels?: Record<string, string>;
+  /** Finished after this time. */
+  endedAfter?: number;
+  sourceKey?: string;
+}
+
+export interface PageRequest {
+  limit: number;
+  /** Opaque, from the page before; `invalid_request` when it is not one of ours. */
+  cursor?: string;
+}
+
+export interface Page<T> {
+  items: T[];
+  nextCursor: string | null;
+}
+
+export interface FileReceipts {
+  fileId: number;
+  receipts: Receipt[];
+}
+
+/** The only durable state. Every method is one transaction; losing a race is an answer (undefined), not an error. */
+export interface Database {
+  insert(download: NewDownload): Promise<Download | { conflict: Download }>;
+  get(id: string): Promise<Download | undefined>;
+  /** The unfinished one with this model id, else the newest. */
+  byModelId(modelId: string): Promise<Download | undefined>;
+  /** Ordered by creation, newest last; a page of `limit`. */
+  list(filter: DownloadFilter, page: PageRequest): Promise<Page<Download>>;
+  /** Guarded write: `UPDATE … WHERE id AND state AND owner RETURNING *`. Undefined when the guard did not hold. */
+  update(id: string, guard: Guard, patch: DownloadPatch): Promise<Download | undefined>;
+  /** Sets or clears the wish; undefined when the state is not one of `states`. */
+  setIntent(id: string, states: readonly State[], intent: Download["intent"]): Promise<Download | undefined>;
+  /** Takes the next runnable row (queued, due, highest priority, lowest position) for `owner`. */
+  claim(owner: string, now: number, leaseUntil: number): Promise<Download | undefined>;
+  /** Extends the leases of an owner. */
+  heartbeat(owner: string, leaseUntil: number): Promise<void>;
+  /** Gives rows in a running state whose lease is over (or owned by nobody alive) back to the queue; returns them. */
+  recover(now: number): Promise<Download[]>;
+  /** Earliest `not_before` of a queued row after `now`, or undefined. */
+  nextDue(now: number): Promise<number | undefined>;
+  /** Moves a row in the queue; returns undefined when either is not queued. */
+  move(
+    id: string,
+    to: { before: string } | { after: string } | { position: number },
+  ): Promise<Download | undefined>;
+  /** 1-based place of a queued row in claim order; undefined when it is not queued. */
+  place(id: string): Promise<number | undefined>;
+  counts(): Promise<Record<State, number>>;
+
+  putFiles(downloadId: string, files: readonly Omit<File, "id">[]): Promise<File[]>;
+  files(downloadId: string): Promise<File[]>;
+  file(id: number): Promise<File | undefined>;
+  updateFile(id: number, patch: Partial<Omit<File, "id" | "downloadId" | "path">>): Promise<File | undefined>;
+  /** Files on disk or planned under this path by any download (unfinished, or finished `done`). */
+  filesByTarget(path: string): Promise<File[]>;
+  /** Finished files, for `GET /v1/files`. */
+  doneFiles(page: PageRequest): Promise<Page<File>>;
+  deleteFile(id: number): Promise<void>;
+
+  /** Watermark of bytes written (good after a process death under the same boot) - unsynced, cheap. */
+  saveWritten(
+    batch: readonly FileReceipts[],
+    progress: readonly { id: string; bytes: number; averageBps: number }[],
+  ): Promise<void>;
+  /** Watermark of bytes synced (good after a power loss). */
+  saveDurable(batch: readonly FileReceipts[]): Promise<void>;
+  /** Receipts to trust now: written ones when the machine has not been restarted since, else durable ones. */
+  receipts(fileId: number): Promise<Receipt[]>;
+  dropReceipts(fileId: number): Promise<void>;
+
+  setting(key: string): Promise<unknown>;
+  saveSetting(key: string, value: unknown): Promise<void>;
+
+  /** A number greater than every one given before, across restarts. Cheap. */
+  nextSeq(): number;
+  /** Rows changed after `seq`, and ids removed after it, oldest first. `gap` when removals that old were forgotten. */
+  changes(
+    seq: number,
+    limit: number,
+  ): Promise<{ downloads: Download[]; removed: { id: string; seq: number }[]; gap: boolean }>;
+  /** Deletes the row with its files and receipts; leaves a numbered tombstone. */
+  remove(id: string): Promise<number | undefined>;
+  /** Ids of finished rows that ended before `endedBefore`. */
+  expired(endedBefore: number, limit: number): Promise<string[]>;
+
+  /** Registered engines. */
+  putEngine(engine: Engine): Promise<void>;
+  engine(id: string): Promise<Engine | undefined>;
+  engines(): Promise<Engine[]>;
+  deleteEngine(id: string): Promise<boolean>;
+
+  close(): Promise<void>;
+}
+
+/* ------------------------------------------------------------------ engines */
+
+export interface Engine {
+  engineId: string;
+  downloadId: string | null;
+  path: string;
+  modelType: "llm" | "embedding";
+  inferenceEngine: string;
+  loadImmediately: boolean;
+  mainGpuId: number;
+  parameters: Record<string, number | boolean | string>;
+  state: "created" | "loaded" | "failed";
+  createdAt: number;
+}
+
+/** What is done with a verified file when an engine was asked for. */
+export interface EngineRuntime {
+  readonly name: string;
+  create(
+    spec: EngineSpec,
+    path: string,
+    signal: AbortSignal,
+  ): Promise<{ state: Engine["state"]; warnings: string[] }>;
+}
+
+/** Secrets given with requests, in one owner-only file (0600). */
+export interface Secrets {
+  get(downloadId: string): Promise<Secret>;
+  put(downloadId: string, secret: Secret): Promise<void>;
+  delete(downloadId: string): Promise<void>;
+}
