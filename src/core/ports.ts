@@ -412,7 +412,13 @@ export interface Database {
   filesByTarget(path: string): Promise<File[]>;
   /** Finished files, for `GET /v1/files`. */
   doneFiles(page: PageRequest): Promise<Page<File>>;
+  /** The same for many files in one transaction; not synced, a crash repeats what it lost. */
+  updateFiles(
+    patches: readonly { id: number; patch: Partial<Omit<File, "id" | "downloadId" | "path">> }[],
+  ): Promise<void>;
   deleteFile(id: number): Promise<void>;
+  /** Forgets the files (and receipts) of a download, so that the next attempt resolves anew. */
+  dropFiles(downloadId: string): Promise<void>;
 
   /** Watermark of bytes written (good after a process death under the same boot) - unsynced, cheap. */
   saveWritten(
@@ -434,7 +440,11 @@ export interface Database {
   changes(
     seq: number,
     limit: number,
-  ): Promise<{ downloads: Download[]; removed: { id: string; seq: number }[]; gap: boolean }>;
+  ): Promise<{
+    downloads: Download[];
+    removed: { id: string; modelId: string; seq: number }[];
+    gap: boolean;
+  }>;
   /** Deletes the row with its files and receipts; leaves a numbered tombstone. */
   remove(id: string): Promise<number | undefined>;
   /** Ids of finished rows that ended before `endedBefore`. */
