@@ -140,6 +140,8 @@ export interface Download {
   filesDone: number;
   /** Average since the start, without paused time and without bytes of an earlier run. */
   averageBps: number;
+  /** Repository in its canonical spelling, once resolved. */
+  repo: string | null;
   /** Commit the revision was pinned to. */
   commit: string | null;
   /** Where the file (or the folder of a many-file download) is or will be. */

@@ -116,6 +116,8 @@ export interface StartRequest {
 /** Kept apart from rows, in a file only its owner can read; given back to the source of that download alone. */
 export interface Secret {
   token?: string;
+  /** Full URL, when its query carries a signature or key. */
+  url?: string;
   headers?: Record<string, string>;
 }
 
@@ -177,6 +179,8 @@ export interface Source {
   accepts(request: StartRequest): boolean;
   /** Judges the request; throws `invalid_request`, `invalid_url`, `invalid_path`. No I/O. */
   parse(request: StartRequest): SourceRef;
+  /** What of the request must be kept apart: token, headers, a URL whose query is a credential. */
+  secretOf?(request: StartRequest): Secret;
   /** `model_id` when the client gives none. */
   defaultModelId(ref: SourceRef): string;
   /** Reference -> list of files, everything pinned to one revision. Throws typed errors (`gated`, `not_found`, …). */
@@ -210,6 +214,8 @@ export interface PlanInput {
 export interface Plan {
   /** Per file id. */
   targets: Map<number, Target>;
+  /** Files that are there already under a name that proves their digest; nothing to fetch. */
+  present?: Map<number, string>;
   /** What `local_path` shows: the file, or the folder of a many-file download. */
   localPath: string;
 }

@@ -1,0 +1,164 @@
+import type { Tools } from "./attempt.ts";
+import type { Board } from "./board.ts";
+import { type Download, isFinished, type SourceRef } from "./download.ts";
+import { DownloadError } from "./errors.ts";
+import type { NewDownload, Secret, Source, StartRequest } from "./ports.ts";
+import { DEFAULT_RETRY } from "./retry.ts";
+import { applyRetry } from "./settings.ts";
+
+/** Path segments of the API that cannot be told from an id (A22). */
+const RESERVED = new Set(["cancel", "pause", "resume", "retry", "events"]);
+const LONGEST_MODEL_ID = 512;
+const EMBEDDING = /(^|[^a-z])(embed|embedding|embeddings|bge|gte|e5|minilm|nomic-embed)([^a-z]|$)/i;
+
+export interface Admission {
+  row: Download;
+  created: boolean;
+}
+
+/** Judges a start request and puts it into the queue; an equal unfinished one is returned instead (F153). */
+export async function admit(
+  tools: Tools,
+  board: Board,
+  defaults: Defaults,
+  request: StartRequest,
+): Promise<Admission> {
+  const source = sourceFor(tools.sources, request);
+  const layout = request.layout ?? defaults.layout;
+  const parsed = source.parse(request);
+  const ref: SourceRef = { ...parsed, key: `${layout} ${parsed.key}` };
+  if (request.modelId !== undefined) checkModelId(request.modelId);
+  checkNumbers(request);
+  const id = crypto.randomUUID();
+  const secret = source.secretOf?.(request) ?? {};
+  const hasSecret = secret.token !== undefined || secret.headers !== undefined || secret.url !== undefined;
+  if (hasSecret) await tools.secrets.put(id, secret);
+  const admission = await insertUnique(board, source, request, draft(id, ref, layout, request, tools));
+  if (hasSecret && !admission.created) {
+    await tools.secrets.delete(id);
+    await refreshSecret(tools, admission.row, secret);
+  }
+  return admission;
+}
+
+export interface Defaults {
+  layout: Download["layout"];
+}
+
+function sourceFor(sources: readonly Source[], request: StartRequest): Source {
+  const source = sources.find((s) => s.accepts(request));
+  if (source) return source;
+  const names = sources.map((s) => s.name).join(", ");
+  if (request.provider !== undefined) {
+    throw new DownloadError(
+      "unsupported_provider",
+      `Provider '${request.provider}' is not supported. Supported: ${names}.`,
+      {
+        param: "provider",
+      },
+    );
+  }
+  throw new DownloadError(
+    "invalid_request",
+    "Give 'url', or 'repo_id' (with 'filename' or 'include'), or 'provider' and 'model'.",
+  );
+}
+
+function checkModelId(modelId: string): void {
+  const bad =
+    modelId.length === 0 ||
+    modelId.length > LONGEST_MODEL_ID ||
+    RESERVED.has(modelId) ||
+    /[\u0000-\u001f\u007f]/.test(modelId);
+  if (!bad) return;
+  const why = RESERVED.has(modelId)
+    ? "is a reserved word"
+    : `must have 1 to ${LONGEST_MODEL_ID} printable characters`;
+  throw new DownloadError("invalid_request", `'model_id' ${why}.`, { param: "model_id" });
+}
+
+function checkNumbers(request: StartRequest): void {
+  checkInteger("priority", request.priority, -1_000_000, 1_000_000);
+  checkInteger("rate_limit_bps", request.rateLimit, 0, Number.MAX_SAFE_INTEGER);
+}
+
+/** Throws `invalid_request` unless the value is absent or an integer within the bounds. */
+export function checkInteger(name: string, value: number | undefined, min: number, max: number): void {
+  if (value === undefined || (Number.isSafeInteger(value) && value >= min && value <= max)) return;
+  throw new DownloadError("invalid_request", `'${name}' must be an integer between ${min} and ${max}.`, {
+    param: name,
+  });
+}
+
+function draft(
+  id: string,
+  source: SourceRef,
+  layout: Download["layout"],
+  request: StartRequest,
+  tools: Tools,
+): Omit<NewDownload, "modelId"> {
+  const name = [request.modelId, source.repo, source.files?.join(" "), source.filename, source.url].join(" ");
+  return {
+    id,
+    type: request.engine ? "startup" : "regular",
+    source,
+    layout,
+    state: "queued",
+    priority: request.priority ?? 0,
+    attempt: 0,
+    notBefore: null,
+    waiting: null,
+    bytes: 0,
+    total: null,
+    filesTotal: 0,
+    filesDone: 0,
+    averageBps: 0,
+    repo: null,
+    commit: null,
+    localPath: null,
+    labels: request.labels ?? {},
+    engine: request.engine ?? null,
+    modelType: request.engine?.modelType ?? (EMBEDDING.test(name) ? "embedding" : "llm"),
+    error: null,
+    warnings: [],
+    rateLimit: request.rateLimit ?? 0,
+    retry: request.retry ? applyRetry(DEFAULT_RETRY, request.retry) : null,
+    createdAt: tools.clock.now(),
+    startedAt: null,
+    endedAt: null,
+  };
+}
+
+/** Tries model ids until one is free; a wished one that belongs to another target is a conflict. */
+async function insertUnique(
+  board: Board,
+  source: Source,
+  request: StartRequest,
+  rest: Omit<NewDownload, "modelId">,
+): Promise<Admission> {
+  const base = request.modelId ?? cutId(source.defaultModelId(rest.source));
+  for (let n = 1; ; n++) {
+    const modelId = n === 1 ? base : `${base}-${n}`;
+    const row = RESERVED.has(modelId) ? undefined : await board.insert({ ...rest, modelId });
+    if (row === undefined) continue;
+    if (!("conflict" in row)) return { row, created: true };
+    if (row.conflict.source.key === rest.source.key && !isFinished(row.conflict.state))
+      return { row: row.conflict, created: false };
+    if (request.modelId !== undefined) {
+      throw new DownloadError(
+        "model_id_conflict",
+        `'${modelId}' is already downloading ${row.conflict.source.url}. Choose another model_id, or cancel that download first.`,
+        { param: "model_id" },
+      );
+    }
+  }
+}
+
+const cutId = (id: string): string =>
+  id.length > LONGEST_MODEL_ID - 8 ? id.slice(0, LONGEST_MODEL_ID - 8) : id;
+
+/** An equal request may bring a newer token: what is given last is used from the next attempt on. */
+async function refreshSecret(tools: Tools, row: Download, secret: Secret): Promise<void> {
+  const known = await tools.secrets.get(row.id);
+  await tools.secrets.put(row.id, { ...known, ...secret });
+}

@@ -1,0 +1,85 @@
+import type { Attempt } from "./attempt.ts";
+import type { Digest, File } from "./download.ts";
+
+/**
+ * Looks at planned final names that exist already. The same content (by digest, or by our own complete record) is
+ * done without a download (F91, F97); returns the paths that hold something else, for another name to be chosen.
+ */
+export async function adoptPresent(attempt: Attempt): Promise<string[]> {
+  const strange: string[] = [];
+  for (const file of attempt.files) {
+    const target = attempt.plan.targets.get(file.id);
+    if (!target) continue;
+    const present = attempt.plan.present?.get(file.id);
+    if (present !== undefined) {
+      if (file.state !== "done") await markDone(attempt, file, present, file.digest);
+      continue;
+    }
+    const stored = await attempt.tools.storage.stat(target.path);
+    if (!stored.exists) {
+      if (file.state === "done") await markMissing(attempt, file);
+      continue;
+    }
+    if (file.state === "done" && stored.size === file.size) continue;
+    if (await isOurs(attempt, file, target.path, stored.size)) continue;
+    strange.push(target.path);
+  }
+  return strange;
+}
+
+async function isOurs(attempt: Attempt, file: File, path: string, size: number | null): Promise<boolean> {
+  if (file.size !== null && size !== file.size) return false;
+  if (file.digest) {
+    const computed = await attempt.tools.digests.file(path, file.digest.algorithm, attempt.signal);
+    if (computed.hex !== file.digest.hex) return false;
+    await markDone(attempt, file, path, computed);
+    return true;
+  }
+  // Nobody promised a digest: ours only if the rename is what a crash kept us from recording.
+  if (file.target !== path || file.size === null) return false;
+  const receipts = await attempt.tools.db.receipts(file.id);
+  const covered = receipts.reduce((sum, r) => sum + r.length, 0);
+  if (covered < file.size) return false;
+  await markDone(attempt, file, path, null);
+  return true;
+}
+
+async function markDone(attempt: Attempt, file: File, path: string, computed: Digest | null): Promise<void> {
+  const size = file.size ?? (await attempt.tools.storage.stat(path)).size;
+  attempt.meter.bytes += Math.max(0, (size ?? 0) - file.bytes);
+  Object.assign(file, {
+    state: "done",
+    target: path,
+    size,
+    bytes: size ?? 0,
+    computed,
+    verified: computed !== null,
+    error: null,
+  });
+  const { state, target, bytes, verified, error } = file;
+  const completedAt = attempt.tools.clock.now();
+  await attempt.tools.db.updateFile(file.id, {
+    state,
+    target,
+    size,
+    bytes,
+    computed,
+    verified,
+    error,
+    completedAt,
+  });
+  await attempt.tools.db.dropReceipts(file.id);
+}
+
+/** A finished file that somebody has taken away is fetched again. */
+async function markMissing(attempt: Attempt, file: File): Promise<void> {
+  attempt.meter.bytes -= file.bytes;
+  Object.assign(file, { state: "pending", bytes: 0, computed: null, verified: false });
+  await attempt.tools.db.updateFile(file.id, {
+    state: "pending",
+    bytes: 0,
+    computed: null,
+    verified: false,
+    completedAt: null,
+  });
+}

@@ -1,0 +1,220 @@
+import { adoptPresent } from "./adopt.ts";
+import type { Download, File } from "./download.ts";
+import { DownloadError, toDownloadError } from "./errors.ts";
+import { fetchFile } from "./file-attempt.ts";
+import type { Journal } from "./journal.ts";
+import type { Meter } from "./meter.ts";
+import type {
+  Clock,
+  Database,
+  Digests,
+  DownloadPatch,
+  EngineRuntime,
+  Log,
+  Plan,
+  PlanInput,
+  Reservation,
+  Secret,
+  Secrets,
+  Source,
+  Storage,
+  Transfer,
+} from "./ports.ts";
+
+/** Everything an attempt works with. */
+export interface Tools {
+  db: Database;
+  clock: Clock;
+  log: Log;
+  sources: readonly Source[];
+  storage: Storage;
+  transfer: Transfer;
+  digests: Digests;
+  runtimes: readonly EngineRuntime[];
+  secrets: Secrets;
+  journal: Journal;
+}
+
+/** One attempt on one download, as its parts see it. */
+export interface Attempt {
+  readonly tools: Tools;
+  readonly source: Source;
+  readonly secret: Secret;
+  readonly signal: AbortSignal;
+  readonly meter: Meter;
+  /** The row as last written by this attempt. */
+  row: Download;
+  files: File[];
+  plan: Plan;
+  /** Guarded write by the owner; throws the interruption when the row is no longer ours. */
+  write(patch: DownloadPatch): Promise<void>;
+  warn(text: string): void;
+  reservation: Reservation | undefined;
+  /** Files whose bytes are all there while their digest is still being computed. */
+  readonly verifying: Set<number>;
+}
+
+/** Files of one download that are fetched at the same time; their connections are bounded by the transfer's permits. */
+const FILES_AT_ONCE = 24;
+
+/** Leads an attempt from the reference to the last rename and the engine. Rejects with what ended it. */
+export async function runAttempt(attempt: Attempt): Promise<void> {
+  await resolveFiles(attempt);
+  const input = await planTargets(attempt);
+  await reserveSpace(attempt);
+  try {
+    await fetchAll(attempt);
+    attempt.signal.throwIfAborted();
+    await attempt.tools.journal.flush();
+    await attempt.tools.storage.finish(input, attempt.plan);
+  } finally {
+    attempt.reservation?.release();
+  }
+  await createEngine(attempt);
+}
+
+/** Reference -> rows of `files`, once; a later attempt goes on with the same commit and the same list (F76). */
+async function resolveFiles(attempt: Attempt): Promise<void> {
+  const { db, log } = attempt.tools;
+  attempt.files = await db.files(attempt.row.id);
+  if (attempt.files.length === 0) {
+    const { source, secret, signal } = attempt;
+    const manifest = await source.resolve(attempt.row.source, { secret, signal, log });
+    for (const warning of manifest.warnings ?? []) attempt.warn(warning);
+    const drafts = manifest.files.map((f) => newFile(attempt.row.id, f));
+    attempt.files = await db.putFiles(attempt.row.id, drafts);
+    await attempt.write({ commit: manifest.commit ?? null, repo: manifest.repo ?? null });
+  }
+  const total = attempt.files.every((f) => f.size !== null)
+    ? attempt.files.reduce((sum, f) => sum + (f.size ?? 0), 0)
+    : null;
+  const filesDone = attempt.files.filter((f) => f.state === "done").length;
+  const bytes = attempt.files.reduce((sum, f) => sum + f.bytes, 0);
+  attempt.meter.bytes = total === null ? bytes : Math.min(bytes, total);
+  await attempt.write({ total, bytes: attempt.meter.bytes, filesTotal: attempt.files.length, filesDone });
+}
+
+function newFile(
+  downloadId: string,
+  file: { path: string; size: number | null; digest: File["digest"]; locator: string },
+) {
+  return {
+    downloadId,
+    path: file.path,
+    size: file.size,
+    digest: file.digest,
+    computed: null,
+    verified: false,
+    locator: file.locator,
+    state: "pending" as const,
+    target: null,
+    validator: null,
+    bytes: 0,
+    error: null,
+    completedAt: null,
+  };
+}
+
+/** Final names for all files. A name whose file turns out to be somebody else's is passed over for the next one (A18). */
+async function planTargets(attempt: Attempt): Promise<PlanInput> {
+  const { db, storage, journal } = attempt.tools;
+  const foreign = new Set<string>();
+  const { id, modelId, source, layout, commit, repo } = attempt.row;
+  const input: PlanInput = {
+    download: { id, modelId, source, layout, commit },
+    repo: repo ?? source.repo ?? null,
+    files: attempt.files,
+    taken: async (path) =>
+      foreign.has(path) ||
+      (await db.filesByTarget(path)).some((f) => f.downloadId !== id && f.state !== "failed"),
+  };
+  for (;;) {
+    attempt.plan = await storage.plan(input);
+    const strange = await adoptPresent(attempt);
+    if (strange.length === 0) break;
+    for (const path of strange) foreign.add(path);
+  }
+  for (const file of attempt.files) {
+    const target = attempt.plan.targets.get(file.id)?.path ?? null;
+    if (file.target === target) continue;
+    file.target = target;
+    journal.note(file.id, { target });
+  }
+  await journal.flush();
+  await attempt.write({ localPath: attempt.plan.localPath });
+  return input;
+}
+
+async function reserveSpace(attempt: Attempt): Promise<void> {
+  const missing = attempt.files.reduce(
+    (sum, f) => sum + (f.state === "done" ? 0 : Math.max(0, (f.size ?? 0) - f.bytes)),
+    0,
+  );
+  attempt.reservation = await attempt.tools.storage.reserve(attempt.plan.localPath, missing);
+}
+
+/** Fetches what is pending, several files at once, in the order of the list; one that fails for good does not stop the others (F43). */
+async function fetchAll(attempt: Attempt): Promise<void> {
+  const pending = attempt.files.filter((f) => f.state !== "done");
+  const final: { file: File; error: DownloadError }[] = [];
+  const stop = new AbortController();
+  const signal = AbortSignal.any([attempt.signal, stop.signal]);
+  let next = 0;
+  const lane = async (): Promise<void> => {
+    for (;;) {
+      const file = pending[next++];
+      if (!file || signal.aborted) return;
+      try {
+        await fetchFile(attempt, file, signal);
+      } catch (thrown) {
+        if (attempt.signal.aborted) throw attempt.signal.reason;
+        if (stop.signal.aborted) return;
+        const error = toDownloadError(thrown);
+        if (error.verdict !== "final" || attempt.files.length === 1) {
+          stop.abort(error);
+          throw error;
+        }
+        final.push({ file, error });
+        await attempt.tools.db.updateFile(file.id, {
+          state: "failed",
+          error: { code: error.code, message: error.message },
+        });
+      }
+    }
+  };
+  const lanes = await Promise.allSettled(
+    Array.from({ length: Math.min(FILES_AT_ONCE, pending.length) }, lane),
+  );
+  attempt.signal.throwIfAborted();
+  for (const l of lanes) if (l.status === "rejected") throw l.reason;
+  if (final.length > 0) throw partialFailure(attempt.files.length, final);
+}
+
+function partialFailure(count: number, failed: { file: File; error: DownloadError }[]): DownloadError {
+  const first = failed[0] as { file: File; error: DownloadError };
+  const names = failed.slice(0, 3).map((f) => f.file.path);
+  const more = failed.length > names.length ? ` and ${failed.length - names.length} more` : "";
+  return new DownloadError(
+    first.error.code,
+    `${failed.length} of ${count} files failed (${names.join(", ")}${more}); the others are complete. First reason: ${first.error.message}`,
+    { cause: first.error },
+  );
+}
+
+async function createEngine(attempt: Attempt): Promise<void> {
+  const spec = attempt.row.engine;
+  if (spec === null) return;
+  await attempt.write({ state: "creating_engine" });
+  const runtime = attempt.tools.runtimes[0];
+  if (!runtime) throw new DownloadError("engine_failed", "This build has no engine runtime.");
+  const path = attempt.row.localPath ?? attempt.plan.localPath;
+  const { state, warnings } = await runtime.create(spec, path, attempt.signal);
+  for (const warning of warnings) attempt.warn(warning);
+  await attempt.tools.db.putEngine({
+    ...spec,
+    downloadId: attempt.row.id,
+    path,
+    state,
+    createdAt: attempt.tools.clock.now(),
+  });
+}

@@ -1,0 +1,83 @@
+import type { Download } from "./download.ts";
+import { Feed, type Snapshot } from "./feed.ts";
+import { Meter } from "./meter.ts";
+import type { Clock, Database, DownloadPatch, Guard, NewDownload } from "./ports.ts";
+
+/**
+ * Where rows are written and shown: each successful write is published with its number, each row is dressed with what
+ * its meter knows. Writing rows only through here keeps the order of events the order of the writes.
+ */
+export class Board {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly feed: Feed;
+  readonly #meters = new Map<string, Meter>();
+
+  constructor(db: Database, clock: Clock) {
+    this.db = db;
+    this.clock = clock;
+    this.feed = new Feed(db, (row) => Promise.resolve(this.snapshot(row)));
+  }
+
+  /** Guarded write; undefined when somebody else has moved the row. */
+  async write(id: string, guard: Guard, patch: DownloadPatch): Promise<Download | undefined> {
+    const row = await this.db.update(id, guard, patch);
+    if (row) this.feed.changed(this.snapshot(row), patch.state !== undefined);
+    return row;
+  }
+
+  async insert(draft: NewDownload): Promise<Download | { conflict: Download }> {
+    const row = await this.db.insert(draft);
+    if (!("conflict" in row)) this.feed.changed(this.snapshot(row), true);
+    return row;
+  }
+
+  async claim(owner: string, leaseUntil: number): Promise<Download | undefined> {
+    const row = await this.db.claim(owner, this.clock.now(), leaseUntil);
+    if (row) this.feed.changed(this.snapshot(row), true);
+    return row;
+  }
+
+  async remove(row: Download): Promise<void> {
+    const seq = await this.db.remove(row.id);
+    this.#meters.delete(row.id);
+    if (seq !== undefined) this.feed.removed(row.id, row.modelId, seq);
+  }
+
+  meter(id: string): Meter {
+    const known = this.#meters.get(id);
+    if (known) return known;
+    const meter = new Meter();
+    this.#meters.set(id, meter);
+    return meter;
+  }
+
+  /** The download has ended; its row says the rest. */
+  forgetMeter(id: string): void {
+    this.#meters.delete(id);
+  }
+
+  /** The row with what is only known while it moves; `place` is left to those who show single records. */
+  snapshot(row: Download): Snapshot {
+    const meter = row.owner === null ? undefined : this.#meters.get(row.id);
+    if (!meter)
+      return { ...row, waiting: waitingOf(row), speed: 0, connections: 0, bottleneck: null, place: null };
+    const bytes = Math.max(0, row.total === null ? meter.bytes : Math.min(meter.bytes, row.total));
+    return {
+      ...row,
+      bytes,
+      averageBps: meter.average(this.clock.monotonic()),
+      waiting: null,
+      speed: meter.speed,
+      connections: meter.connections,
+      bottleneck: meter.bottleneck,
+      place: null,
+    };
+  }
+}
+
+function waitingOf(row: Download): Download["waiting"] {
+  if (row.state === "paused") return { reason: "user" };
+  if (row.state === "queued") return row.waiting ?? { reason: "queue" };
+  return null;
+}

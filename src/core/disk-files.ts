@@ -1,0 +1,90 @@
+import type { Tools } from "./attempt.ts";
+import { type Digest, type File, isFinished } from "./download.ts";
+import { DownloadError } from "./errors.ts";
+import type { Page, PageRequest } from "./ports.ts";
+
+/** A finished file as `GET /v1/files` shows it. */
+export interface DiskFile {
+  file: File;
+  modelId: string;
+  repo: string | null;
+  provider: string;
+  /** Still there, with the size it had. */
+  exists: boolean;
+}
+
+export interface Verification {
+  file: File;
+  digest: Digest;
+  /** Whether it is what was promised or computed before; null when there was nothing to compare with. */
+  matches: boolean | null;
+}
+
+/** What is on disk: finished files of all downloads, and what can be done with one. */
+export class DiskFiles {
+  readonly #tools: Tools;
+
+  constructor(tools: Tools) {
+    this.#tools = tools;
+  }
+
+  async list(page: PageRequest): Promise<Page<DiskFile>> {
+    const { items, nextCursor } = await this.#tools.db.doneFiles(page);
+    return { items: await Promise.all(items.map((file) => this.#dress(file))), nextCursor };
+  }
+
+  /** Reads the whole file and compares it with the digest promised, else with the one computed before (F93). */
+  async verify(id: number, signal?: AbortSignal): Promise<Verification> {
+    const { file, path } = await this.#present(id);
+    const expected = file.digest ?? file.computed;
+    const digest = await this.#tools.digests.file(path, expected?.algorithm ?? "sha256", signal);
+    const matches = expected ? expected.hex === digest.hex : null;
+    const verified = file.digest !== null && matches === true;
+    // A digest computed once stays the reference for later; a mismatch must not become the new truth.
+    const computed = matches === false ? file.computed : digest;
+    const updated = await this.#tools.db.updateFile(id, { computed, verified });
+    return { file: updated ?? file, digest, matches };
+  }
+
+  /** Removes the file from disk and from the list. Refused while its download still works on others. */
+  async remove(id: number): Promise<void> {
+    const file = await this.#find(id);
+    const download = await this.#tools.db.get(file.downloadId);
+    if (download && !isFinished(download.state)) {
+      throw new DownloadError(
+        "invalid_state",
+        `'${file.path}' belongs to a download that is ${download.state}; cancel it first.`,
+      );
+    }
+    if (file.target !== null) await this.#tools.storage.remove(file.target);
+    await this.#tools.db.deleteFile(id);
+  }
+
+  async #find(id: number): Promise<File> {
+    const file = await this.#tools.db.file(id);
+    if (file && file.state === "done") return file;
+    throw new DownloadError("file_not_found", `No file with id ${id} is on disk.`, { param: "id" });
+  }
+
+  async #present(id: number): Promise<{ file: File; path: string }> {
+    const file = await this.#find(id);
+    const path = file.target;
+    if (path !== null && (await this.#tools.storage.stat(path)).exists) return { file, path };
+    throw new DownloadError("file_not_found", `'${file.path}' is no longer on disk. Download it again.`, {
+      param: "id",
+    });
+  }
+
+  async #dress(file: File): Promise<DiskFile> {
+    const download = await this.#tools.db.get(file.downloadId);
+    const stored =
+      file.target === null ? { exists: false, size: null } : await this.#tools.storage.stat(file.target);
+    return {
+      file,
+      modelId: download?.modelId ?? file.path,
+      repo: download?.repo ?? download?.source.repo ?? null,
+      provider: download?.source.provider ?? "",
+      exists: stored.exists && stored.size === file.size,
+    };
+  }
+}

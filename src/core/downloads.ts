@@ -1,0 +1,396 @@
+import { admit, checkInteger } from "./admission.ts";
+import type { Tools } from "./attempt.ts";
+import { Board } from "./board.ts";
+import { DiskFiles } from "./disk-files.ts";
+import {
+  type Download,
+  type File,
+  isFinished,
+  isRunning,
+  type RetryPolicy,
+  type State,
+  UNFINISHED,
+} from "./download.ts";
+import { DownloadError } from "./errors.ts";
+import type { Feed, Snapshot } from "./feed.ts";
+import type { DownloadFilter, Engine, Page, PageRequest, RemoteListing, StartRequest } from "./ports.ts";
+import { Runner } from "./runner.ts";
+import { applyPatch, applyRetry, DEFAULT_SETTINGS, type Settings, type SettingsPatch } from "./settings.ts";
+import { Sweeper, type SweepPolicy } from "./sweep.ts";
+
+export type { DiskFile, Verification } from "./disk-files.ts";
+export type { Feed, FeedEvent, Snapshot } from "./feed.ts";
+export type { Settings, SettingsPatch } from "./settings.ts";
+
+export interface Outcome {
+  download: Snapshot;
+  /** State before the command. */
+  previous: State;
+}
+
+export interface BulkOutcome {
+  done: Outcome[];
+  failed: { download: Snapshot; reason: string }[];
+}
+
+export type QueueMove = { before: string } | { after: string } | { position: number };
+
+export interface DownloadChange {
+  priority?: number | undefined;
+  move?: QueueMove | undefined;
+  rateLimit?: number | undefined;
+  retry?: Partial<RetryPolicy> | undefined;
+}
+
+export interface DownloadsOptions extends SweepPolicy {
+  layout: Download["layout"];
+  /** Finished ones stay in `active()` this long (A7). */
+  lingerMs: number;
+  /** Settings that the command line or environment names; they beat the saved ones. */
+  settings: SettingsPatch;
+}
+
+/** A command answers when the row has moved, or after this long (A21). */
+const COMMAND_MS = 2000;
+const SETTINGS_KEY = "settings";
+const PAGE = 500;
+/** Errors after which the list of files may be another one. */
+const STALE_LIST = new Set([
+  "checksum",
+  "remote_changed",
+  "size_mismatch",
+  "gone",
+  "entry_not_found",
+  "revision_not_found",
+]);
+
+/** The manager: all that an API family, the command line or a page may ask for. */
+export class Downloads {
+  readonly feed: Feed;
+  readonly disk: DiskFiles;
+  readonly #tools: Tools;
+  readonly #board: Board;
+  readonly #runner: Runner;
+  readonly #sweeper: Sweeper;
+  readonly #options: DownloadsOptions;
+  #settings: Settings = DEFAULT_SETTINGS;
+
+  private constructor(tools: Tools, options: DownloadsOptions) {
+    this.#tools = tools;
+    this.#options = options;
+    this.#board = new Board(tools.db, tools.clock);
+    this.feed = this.#board.feed;
+    this.disk = new DiskFiles(tools);
+    this.#runner = new Runner(tools, this.#board, () => this.#settings);
+    this.#sweeper = new Sweeper(tools, this.#board, options);
+  }
+
+  /** Reads the saved settings, takes back what an earlier process left, and starts working. */
+  static async open(tools: Tools, options: DownloadsOptions): Promise<Downloads> {
+    const downloads = new Downloads(tools, options);
+    const saved = (await tools.db.setting(SETTINGS_KEY)) as SettingsPatch | undefined;
+    downloads.#settings = applyPatch(applyPatch(DEFAULT_SETTINGS, saved ?? {}), options.settings);
+    downloads.#runner.applySettings();
+    await downloads.#runner.start();
+    downloads.#sweeper.start();
+    return downloads;
+  }
+
+  /** Gives running downloads back with their bytes synced. The database is closed by whoever opened it. */
+  async close(): Promise<void> {
+    this.#sweeper.stop();
+    await this.#runner.stop();
+  }
+
+  /** `created` is false when an equal unfinished one was there. Throws `invalid_*`, `model_id_conflict`, `unsupported_provider`. */
+  async start(request: StartRequest): Promise<{ download: Snapshot; created: boolean }> {
+    const { row, created } = await admit(this.#tools, this.#board, this.#options, request);
+    if (created) this.#runner.wake();
+    return { download: await this.#show(row), created };
+  }
+
+  /** By model id, then by UUID. */
+  async find(id: string): Promise<Snapshot | undefined> {
+    const row = await this.#row(id);
+    return row && this.#show(row);
+  }
+
+  /** As `find`; throws `download_not_found`. */
+  async get(id: string): Promise<Snapshot> {
+    return this.#show(await this.#mustRow(id));
+  }
+
+  async list(filter: DownloadFilter, page: PageRequest): Promise<Page<Snapshot>> {
+    const { items, nextCursor } = await this.#tools.db.list(filter, page);
+    return { items: await Promise.all(items.map((row) => this.#show(row))), nextCursor };
+  }
+
+  /** Unfinished ones and finished ones that still linger (A7), oldest first. */
+  async active(): Promise<Snapshot[]> {
+    const unfinished = await this.#all({ states: UNFINISHED });
+    const endedAfter = this.#tools.clock.now() - this.#options.lingerMs;
+    const lingering =
+      this.#options.lingerMs > 0
+        ? await this.#all({ states: ["completed", "failed", "cancelled"], endedAfter })
+        : [];
+    const rows = [...unfinished, ...lingering].sort((a, b) => a.createdAt - b.createdAt);
+    return rows.map((row) => this.#board.snapshot(row));
+  }
+
+  async files(id: string): Promise<File[]> {
+    return this.#tools.db.files((await this.#mustRow(id)).id);
+  }
+
+  /** Keeps the bytes. Pausing a paused one changes nothing; a finished one is `invalid_state`. */
+  async pause(id: string): Promise<Outcome> {
+    return this.#command(id, async (row) => {
+      if (row.state === "paused") return true;
+      if (row.state === "queued") return this.#move(row, "paused", { waiting: null, notBefore: null });
+      if (row.state === "downloading" || row.state === "verifying") return this.#wish(row, "pause");
+      throw refused("pause", row, isFinished(row.state) ? "it has ended" : "its engine is being created");
+    });
+  }
+
+  /** Back to the queue. Resuming a running or queued one changes nothing; a finished one is `invalid_state`. */
+  async resume(id: string): Promise<Outcome> {
+    return this.#command(id, async (row) => {
+      if (row.state === "paused")
+        return this.#move(row, "queued", { attempt: 0, notBefore: null, waiting: null, error: null });
+      if (isFinished(row.state)) {
+        const hint =
+          row.state === "completed"
+            ? ""
+            : `; POST /v1/downloads/${encodeURIComponent(row.modelId)}/retry starts it again`;
+        throw refused("resume", row, `it has ended${hint}`);
+      }
+      return true;
+    });
+  }
+
+  /** Deletes the partial data (A6). A finished one never changes: `invalid_state` (A10). */
+  async cancel(id: string): Promise<Outcome> {
+    return this.#command(id, async (row) => {
+      if (isFinished(row.state)) throw refused("cancel", row, "it has ended");
+      if (isRunning(row.state)) return this.#wish(row, "cancel");
+      const wished = await this.#tools.db.setIntent(row.id, ["queued", "paused"], "cancel");
+      return wished !== undefined && (await this.#runner.cancelIdle(wished)) !== undefined;
+    });
+  }
+
+  /** Queues a failed or cancelled one again; it continues from what is still on disk. */
+  async retry(id: string): Promise<Outcome> {
+    return this.#command(id, async (row) => {
+      if (row.state === "completed") throw refused("retry", row, "it is complete");
+      if (!isFinished(row.state)) return true;
+      await this.#refuseTaken(row);
+      await this.#freshFiles(row);
+      const fresh = { attempt: 0, notBefore: null, waiting: null, error: null, endedAt: null };
+      return this.#move(row, "queued", fresh);
+    });
+  }
+
+  pauseAll(): Promise<BulkOutcome> {
+    return this.#bulk(["queued", "downloading", "verifying"], (id) => this.pause(id));
+  }
+
+  resumeAll(): Promise<BulkOutcome> {
+    return this.#bulk(["paused"], (id) => this.resume(id));
+  }
+
+  cancelAll(): Promise<BulkOutcome> {
+    return this.#bulk(UNFINISHED, (id) => this.cancel(id));
+  }
+
+  /** Priority, place in the queue, rate and retry policy; all of it or nothing. */
+  async change(id: string, change: DownloadChange): Promise<Snapshot> {
+    const row = await this.#mustRow(id);
+    if (isFinished(row.state)) throw refused("change", row, "it has ended");
+    checkInteger("priority", change.priority, -1_000_000, 1_000_000);
+    checkInteger("rate_limit_bps", change.rateLimit, 0, Number.MAX_SAFE_INTEGER);
+    const retry = change.retry ? applyRetry(row.retry ?? this.#settings.retry, change.retry) : row.retry;
+    const move = change.move && (await this.#resolveMove(change.move));
+    if (move && row.state !== "queued" && row.state !== "paused")
+      throw refused("reorder", row, "it is not waiting in the queue");
+    const patch = {
+      priority: change.priority ?? row.priority,
+      rateLimit: change.rateLimit ?? row.rateLimit,
+      retry,
+    };
+    const written = await this.#board.write(row.id, { states: UNFINISHED }, patch);
+    if (!written) throw refused("change", row, "it has just ended");
+    if (change.rateLimit !== undefined) this.#tools.transfer.setDownloadRate(row.id, change.rateLimit);
+    if (move && !(await this.#tools.db.move(row.id, move)))
+      throw refused("reorder", row, "it, or the other one, is not waiting");
+    if (move) this.feed.changed(await this.get(row.id), false);
+    return this.get(row.id);
+  }
+
+  /** Deletes a finished record, with `files` what it brought as well. */
+  async forget(id: string, options: { files: boolean }): Promise<void> {
+    const row = await this.#mustRow(id);
+    if (!isFinished(row.state)) throw refused("remove", row, "it has not ended; cancel it first");
+    await this.#sweeper.forget(row, options.files);
+  }
+
+  /** The same for all finished records; answers how many. */
+  async forgetAll(options: { files: boolean }): Promise<number> {
+    const rows = await this.#all({ states: ["completed", "failed", "cancelled"] });
+    for (const row of rows) await this.#sweeper.forget(row, options.files);
+    return rows.length;
+  }
+
+  settings(): Settings {
+    return this.#settings;
+  }
+
+  /** In force at once and kept. Throws `invalid_request` naming the value; nothing is changed then. */
+  async changeSettings(patch: SettingsPatch): Promise<Settings> {
+    const settings = applyPatch(this.#settings, patch);
+    await this.#tools.db.saveSetting(SETTINGS_KEY, settings);
+    this.#settings = settings;
+    this.#runner.applySettings();
+    return settings;
+  }
+
+  sources(): { name: string; description: string; lists: boolean }[] {
+    return this.#tools.sources.map(({ name, description, list }) => ({
+      name,
+      description,
+      lists: list !== undefined,
+    }));
+  }
+
+  /** A repository's files for pickers; nothing is downloaded. */
+  async remoteFiles(
+    provider: string,
+    repo: string,
+    revision?: string,
+    token?: string,
+  ): Promise<RemoteListing> {
+    const source = this.#tools.sources.find((s) => s.name === provider);
+    if (!source?.list) {
+      throw new DownloadError("unsupported_provider", `Provider '${provider}' has no listing.`, {
+        param: "provider",
+      });
+    }
+    const secret = token === undefined ? {} : { token };
+    const signal = AbortSignal.timeout(60_000);
+    return source.list(repo, revision, { secret, signal, log: this.#tools.log });
+  }
+
+  storage(): Promise<{ freeBytes: number; reservedBytes: number; modelsBytes: number }> {
+    return this.#tools.storage.usage();
+  }
+
+  counts(): Promise<Record<State, number>> {
+    return this.#tools.db.counts();
+  }
+
+  engines(): Promise<Engine[]> {
+    return this.#tools.db.engines();
+  }
+
+  async #row(id: string): Promise<Download | undefined> {
+    return (await this.#tools.db.byModelId(id)) ?? (await this.#tools.db.get(id));
+  }
+
+  async #mustRow(id: string): Promise<Download> {
+    const row = await this.#row(id);
+    if (row) return row;
+    throw new DownloadError("download_not_found", `No download found for model ID: ${id}`, {
+      param: "model_id",
+    });
+  }
+
+  async #show(row: Download): Promise<Snapshot> {
+    const place = row.state === "queued" ? ((await this.#tools.db.place(row.id)) ?? null) : null;
+    return { ...this.#board.snapshot(row), place };
+  }
+
+  async #all(filter: DownloadFilter): Promise<Download[]> {
+    const rows: Download[] = [];
+    let cursor: string | null | undefined;
+    do {
+      const page = await this.#tools.db.list(filter, { limit: PAGE, ...(cursor ? { cursor } : {}) });
+      rows.push(...page.items);
+      cursor = page.nextCursor;
+    } while (cursor);
+    return rows;
+  }
+
+  /** Tries the command against the row as it is, again when somebody moved it in between. */
+  async #command(id: string, act: (row: Download) => Promise<boolean>): Promise<Outcome> {
+    const first = await this.#mustRow(id);
+    for (let row: Download | undefined = first; row; row = await this.#tools.db.get(first.id)) {
+      if (await act(row)) return { download: await this.get(first.id), previous: first.state };
+    }
+    throw new DownloadError("download_not_found", `No download found for model ID: ${id}`, {
+      param: "model_id",
+    });
+  }
+
+  async #move(row: Download, state: State, patch: Partial<Download>): Promise<boolean> {
+    const written = await this.#board.write(row.id, { states: [row.state] }, { ...patch, state });
+    this.#runner.wake();
+    return written !== undefined;
+  }
+
+  /** Leaves the wish in the row and waits until the owner has moved it; true when that is settled. */
+  async #wish(row: Download, intent: "pause" | "cancel"): Promise<boolean> {
+    const wished = await this.#tools.db.setIntent(row.id, [row.state], intent);
+    if (!wished) return false;
+    const timeout = this.#tools.clock.sleep(COMMAND_MS).then(() => "late" as const);
+    const answer = await Promise.race([this.#runner.interrupt(row.id, intent), timeout]);
+    if (answer === "late") return true;
+    const now = await this.#tools.db.get(row.id);
+    return now?.state === (intent === "pause" ? "paused" : "cancelled");
+  }
+
+  async #refuseTaken(row: Download): Promise<void> {
+    const other = await this.#tools.db.byModelId(row.modelId);
+    if (!other || other.id === row.id || isFinished(other.state)) return;
+    throw new DownloadError("model_id_conflict", `'${row.modelId}' is already downloading again.`, {
+      param: "model_id",
+    });
+  }
+
+  /** What failed is tried again; a list that may have changed at the hub is asked for anew. */
+  async #freshFiles(row: Download): Promise<void> {
+    const { db } = this.#tools;
+    const files = await db.files(row.id);
+    const stale =
+      row.error !== null && STALE_LIST.has(row.error.code) && files.every((f) => f.state !== "done");
+    if (stale) return db.dropFiles(row.id);
+    const failed = files.filter((f) => f.state === "failed");
+    await db.updateFiles(failed.map((f) => ({ id: f.id, patch: { state: "pending", error: null } })));
+  }
+
+  async #resolveMove(move: QueueMove): Promise<QueueMove> {
+    if ("before" in move) return { before: (await this.#mustRow(move.before)).id };
+    if ("after" in move) return { after: (await this.#mustRow(move.after)).id };
+    checkInteger("position", move.position, 1, Number.MAX_SAFE_INTEGER);
+    return move;
+  }
+
+  async #bulk(states: readonly State[], command: (id: string) => Promise<Outcome>): Promise<BulkOutcome> {
+    const outcome: BulkOutcome = { done: [], failed: [] };
+    const one = async (row: Download): Promise<void> => {
+      try {
+        outcome.done.push(await command(row.id));
+      } catch (error) {
+        const download = await this.find(row.id);
+        const reason = error instanceof Error ? error.message : String(error);
+        if (download) outcome.failed.push({ download, reason });
+      }
+    };
+    // What waits goes first, so that no slot that becomes free is taken by a download about to be stopped.
+    const rows = await this.#all({ states });
+    await Promise.all(rows.filter((r) => !isRunning(r.state)).map(one));
+    await Promise.all(rows.filter((r) => isRunning(r.state)).map(one));
+    return outcome;
+  }
+}
+
+function refused(verb: string, row: Download, why: string): DownloadError {
+  return new DownloadError("invalid_state", `Cannot ${verb} '${row.modelId}' (${row.state}): ${why}.`);
+}

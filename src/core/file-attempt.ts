@@ -1,0 +1,162 @@
+import type { Attempt } from "./attempt.ts";
+import type { File, Receipt } from "./download.ts";
+import type { FileJournal } from "./journal.ts";
+import type { PartFile, Target, TransferJob, TransferObserver, TransferResult } from "./ports.ts";
+
+/** Fetches one file, from its receipts to its final name. Rejects with what stopped it; bytes on disk stay. */
+export async function fetchFile(attempt: Attempt, file: File, signal: AbortSignal): Promise<void> {
+  const { storage, journal, transfer, db } = attempt.tools;
+  const target = attempt.plan.targets.get(file.id) as Target;
+  const part = await storage.open(target);
+  let watch: FileJournal | undefined;
+  let observer: TransferObserver | undefined;
+  let done = false;
+  try {
+    const receipts = await trusted(attempt, file, part);
+    watch = journal.open(file.id, part, receipts);
+    observer = observe(attempt, file, watch);
+    const result = await transfer.fetch(job(attempt, file, part, receipts, observer, signal));
+    // Without a digest only complete receipts can prove after a crash that the final file is ours (F97).
+    if (!file.digest) await journal.settle(watch);
+    const path = await storage.commit(target, part);
+    done = true;
+    await recordDone(attempt, file, path, result, watch.saved || receipts.length > 0);
+  } finally {
+    if (watch && !done) await journal.settle(watch);
+    if (watch) journal.close(watch);
+    observer?.connections(0);
+    attempt.verifying.delete(file.id);
+    await part.close();
+    if (!done) await db.updateFile(file.id, { bytes: file.bytes, size: file.size });
+  }
+}
+
+function job(
+  attempt: Attempt,
+  file: File,
+  part: PartFile,
+  receipts: Receipt[],
+  observer: TransferObserver,
+  signal: AbortSignal,
+): TransferJob {
+  const { source, row, secret } = attempt;
+  const context = { secret, signal, log: attempt.tools.log };
+  return {
+    downloadId: row.id,
+    label: file.path,
+    size: file.size,
+    digest: file.digest,
+    validator: file.validator,
+    receipts,
+    part,
+    locate: () => source.locate(row.source, file, context),
+    explain: (status, headers) => source.explain?.(row.source, status, headers),
+    observer,
+    signal,
+  };
+}
+
+async function recordDone(
+  attempt: Attempt,
+  file: File,
+  target: string,
+  result: TransferResult,
+  hasReceipts: boolean,
+): Promise<void> {
+  attempt.meter.bytes += result.size - file.bytes;
+  const { size, digest: computed, verified } = result;
+  const completedAt = attempt.tools.clock.now();
+  const patch = {
+    state: "done",
+    size,
+    bytes: size,
+    target,
+    computed,
+    verified,
+    error: null,
+    completedAt,
+  } as const;
+  Object.assign(file, patch);
+  attempt.tools.journal.note(file.id, patch);
+  if (hasReceipts) {
+    await attempt.tools.journal.flush();
+    await attempt.tools.db.dropReceipts(file.id);
+  }
+  if (!verified) attempt.warn(`${file.path}: nobody promised a digest, so the content is unverified`);
+}
+
+/** Receipts that are covered by bytes on disk; a partial file that was deleted or cut counts only as far as it exists (F87, F88). */
+async function trusted(attempt: Attempt, file: File, part: PartFile): Promise<Receipt[]> {
+  const known = part.initialLength === 0 ? [] : await attempt.tools.db.receipts(file.id);
+  const receipts = known
+    .map((r) => ({ start: r.start, length: Math.min(r.length, part.initialLength - r.start) }))
+    .filter((r) => r.length > 0);
+  const bytes = union(receipts);
+  attempt.meter.bytes += bytes - file.bytes;
+  file.bytes = bytes;
+  return receipts;
+}
+
+/** Number of bytes covered by at least one range. */
+export function union(ranges: readonly Receipt[]): number {
+  let covered = 0;
+  let end = 0;
+  for (const { start, length } of [...ranges].sort((a, b) => a.start - b.start)) {
+    covered += Math.max(0, start + length - Math.max(start, end));
+    end = Math.max(end, start + length);
+  }
+  return covered;
+}
+
+function observe(attempt: Attempt, file: File, watch: FileJournal): TransferObserver {
+  const { meter } = attempt;
+  const { db, journal } = attempt.tools;
+  let connections = 0;
+  // Old receipts must be gone before a new validator vouches for them.
+  let reset: Promise<void> = Promise.resolve();
+  return {
+    identified({ size, validator }) {
+      file.validator = validator;
+      if (size !== null && size !== file.size) learnSize(attempt, file, size);
+      reset = reset.then(() => void db.updateFile(file.id, { validator, size: file.size }));
+    },
+    written(start, length, gained) {
+      watch.written(start, length);
+      meter.gained += gained;
+      meter.bytes += gained;
+      file.bytes += gained;
+      attempt.reservation?.shrink(gained);
+    },
+    restarted(reason) {
+      meter.bytes -= file.bytes;
+      file.bytes = 0;
+      attempt.verifying.delete(file.id);
+      attempt.warn(`${file.path}: started again from the beginning (${reason})`);
+      if (attempt.row.state === "verifying") void attempt.write({ state: "downloading" }).catch(() => {});
+      reset = journal.reset(watch);
+    },
+    verifying() {
+      attempt.verifying.add(file.id);
+      const all = attempt.files.every((f) => f.state === "done" || attempt.verifying.has(f.id));
+      if (all && attempt.row.state === "downloading")
+        void attempt.write({ state: "verifying" }).catch(() => {});
+    },
+    connections(count) {
+      meter.connections += count - connections;
+      connections = count;
+    },
+    bottleneck(kind) {
+      meter.bottleneck = kind;
+    },
+    warning(text) {
+      attempt.warn(`${file.path}: ${text}`);
+    },
+  };
+}
+
+function learnSize(attempt: Attempt, file: File, size: number): void {
+  file.size = size;
+  if (attempt.files.some((f) => f.size === null)) return;
+  const total = attempt.files.reduce((sum, f) => sum + (f.size ?? 0), 0);
+  void attempt.write({ total }).catch(() => {});
+}

@@ -1,0 +1,183 @@
+import type { File, Receipt } from "./download.ts";
+import type { Clock, Database, FileReceipts, Log, PartFile } from "./ports.ts";
+
+/** Written watermarks are at most this old while bytes move (DESIGN §3). */
+const WRITTEN_EVERY_MS = 25;
+/** A power cut costs at most this much time or this many bytes of a file. */
+const DURABLE_EVERY_MS = 5000;
+const DURABLE_EVERY_BYTES = 256 * 1024 * 1024;
+
+type FilePatch = Partial<Omit<File, "id" | "downloadId" | "path">>;
+
+interface Progress {
+  id: string;
+  bytes: number;
+  averageBps: number;
+}
+
+/** What one open partial file has on disk. */
+export class FileJournal {
+  /** Bytes written since the last sync. */
+  unsynced = 0;
+  syncedAt: number;
+  syncing = false;
+  /** Some receipts have been saved, so there is something to forget at the end. */
+  saved = false;
+  readonly ranges = new Map<number, number>();
+  readonly dirty = new Set<number>();
+  readonly fileId: number;
+  readonly part: PartFile;
+
+  constructor(fileId: number, part: PartFile, receipts: readonly Receipt[], now: number) {
+    this.fileId = fileId;
+    this.part = part;
+    this.syncedAt = now;
+    for (const r of receipts) this.ranges.set(r.start, r.length);
+  }
+
+  written(start: number, length: number): void {
+    this.unsynced += Math.max(0, length - (this.ranges.get(start) ?? 0));
+    this.ranges.set(start, length);
+    this.dirty.add(start);
+  }
+
+  takeDirty(): FileReceipts {
+    const receipts = [...this.dirty].map((start) => ({ start, length: this.ranges.get(start) ?? 0 }));
+    this.dirty.clear();
+    this.saved = true;
+    return { fileId: this.fileId, receipts };
+  }
+
+  all(): FileReceipts {
+    const receipts = [...this.ranges].map(([start, length]) => ({ start, length }));
+    return { fileId: this.fileId, receipts };
+  }
+}
+
+/**
+ * Keeps the two watermarks of every open partial file: *written* every 25 ms in one unsynced transaction for all,
+ * *durable* after `fdatasync` every 5 s or 256 MiB. Finished files are marked in the same rhythm.
+ */
+export class Journal {
+  readonly #db: Database;
+  readonly #clock: Clock;
+  readonly #log: Log;
+  readonly #open = new Map<number, FileJournal>();
+  readonly #progress = new Map<string, () => Progress>();
+  #notes: { id: number; patch: FilePatch }[] = [];
+  #flushing: Promise<void> | undefined;
+  #timer: Timer | undefined;
+
+  constructor(db: Database, clock: Clock, log: Log) {
+    this.#db = db;
+    this.#clock = clock;
+    this.#log = log;
+  }
+
+  start(): void {
+    this.#timer ??= setInterval(() => void this.#tick(), WRITTEN_EVERY_MS);
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+    await this.flush();
+  }
+
+  /** Watches a partial file until `close`. */
+  open(fileId: number, part: PartFile, receipts: readonly Receipt[]): FileJournal {
+    const journal = new FileJournal(fileId, part, receipts, this.#clock.monotonic());
+    this.#open.set(fileId, journal);
+    return journal;
+  }
+
+  /** The download's progress is written along with its watermarks. */
+  report(id: string, progress: () => Progress): void {
+    this.#progress.set(id, progress);
+  }
+
+  silence(id: string): void {
+    this.#progress.delete(id);
+  }
+
+  /** The bytes are void: forgets the receipts, here and in the database. */
+  async reset(journal: FileJournal): Promise<void> {
+    journal.ranges.clear();
+    journal.dirty.clear();
+    journal.unsynced = 0;
+    await this.#flushing;
+    await this.#db.dropReceipts(journal.fileId);
+  }
+
+  /** Brings the receipts to disk, durable ones included. */
+  async settle(journal: FileJournal): Promise<void> {
+    if (journal.ranges.size === 0) return;
+    await this.flush();
+    await this.#sync(journal);
+  }
+
+  /** Stops watching. */
+  close(journal: FileJournal): void {
+    this.#open.delete(journal.fileId);
+  }
+
+  /** Something learnt of a file that may be lost in a crash and learnt again: recorded with the next flush. */
+  note(id: number, patch: FilePatch): void {
+    this.#notes.push({ id, patch });
+  }
+
+  /** Everything known up to now is in the database when this resolves. */
+  async flush(): Promise<void> {
+    while (this.#flushing) await this.#flushing;
+    this.#flushing = this.#write();
+    try {
+      await this.#flushing;
+    } finally {
+      this.#flushing = undefined;
+    }
+  }
+
+  async #write(): Promise<void> {
+    const batch = [...this.#open.values()].filter((j) => j.dirty.size > 0).map((j) => j.takeDirty());
+    const notes = this.#notes;
+    this.#notes = [];
+    if (batch.length > 0)
+      await this.#db.saveWritten(
+        batch,
+        [...this.#progress.values()].map((p) => p()),
+      );
+    if (notes.length > 0) await this.#db.updateFiles(notes);
+  }
+
+  async #tick(): Promise<void> {
+    if (this.#flushing) return;
+    try {
+      if (this.#notes.length > 0 || [...this.#open.values()].some((j) => j.dirty.size > 0))
+        await this.flush();
+      const now = this.#clock.monotonic();
+      for (const journal of this.#open.values()) {
+        const due = now - journal.syncedAt >= DURABLE_EVERY_MS || journal.unsynced >= DURABLE_EVERY_BYTES;
+        if (due && journal.unsynced > 0 && !journal.syncing) void this.#sync(journal);
+      }
+    } catch (error) {
+      this.#log.error("could not write watermarks", { error: String(error) });
+    }
+  }
+
+  /** A failed sync proves nothing: the durable watermark stays where it was (F85). */
+  async #sync(journal: FileJournal): Promise<void> {
+    const receipts = journal.all();
+    const before = journal.unsynced;
+    journal.syncing = true;
+    journal.syncedAt = this.#clock.monotonic();
+    try {
+      await journal.part.sync();
+      journal.unsynced -= before;
+      if (this.#open.get(journal.fileId) === journal) await this.#db.saveDurable([receipts]);
+    } catch (error) {
+      this.#log.warn("could not sync a partial file", { file: journal.part.path, error: String(error) });
+    } finally {
+      journal.syncing = false;
+    }
+  }
+}

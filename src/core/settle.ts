@@ -1,0 +1,138 @@
+import type { Tools } from "./attempt.ts";
+import type { Board } from "./board.ts";
+import { type Download, RUNNING } from "./download.ts";
+import { type DownloadError, toDownloadError } from "./errors.ts";
+import type { DownloadPatch } from "./ports.ts";
+import { retryDelay } from "./retry.ts";
+import type { Settings } from "./settings.ts";
+
+/** How soon a download that waits for its disk looks again. */
+const DISK_RECHECK_MS = 5000;
+
+/** Why an attempt was ended from outside. Not a failure. */
+export class Interruption extends Error {
+  override readonly name = "Interruption";
+  readonly kind: "pause" | "cancel" | "shutdown" | "lost";
+
+  constructor(kind: Interruption["kind"]) {
+    super(`interrupted: ${kind}`);
+    this.kind = kind;
+  }
+}
+
+export interface AttemptResult {
+  owner: string;
+  row: Download;
+  bytes: number;
+  averageBps: number;
+  warnings: string[];
+  /** New bytes this attempt brought; any at all start the counting of tries anew (F47). */
+  gained: number;
+  failure: unknown;
+}
+
+/** Writes what became of an attempt. A wish that came while it ended is honoured here as well. */
+export async function settle(
+  tools: Tools,
+  board: Board,
+  settings: Settings,
+  result: AttemptResult,
+): Promise<void> {
+  const current = await tools.db.get(result.row.id);
+  if (!current || current.owner !== result.owner) return;
+  const { failure } = result;
+  const kind = failure instanceof Interruption ? failure.kind : undefined;
+  let patch: DownloadPatch;
+  if (failure === undefined) patch = { state: "completed", endedAt: tools.clock.now(), error: null };
+  else if (kind === "cancel" || current.intent === "cancel") patch = await cancelled(tools, current);
+  else if (kind === "pause" || (current.intent === "pause" && kind !== undefined))
+    patch = { state: "paused" };
+  else if (kind !== undefined) patch = { state: "queued" };
+  else patch = await failed(tools, settings, current, result);
+  if (patch.state === "queued" && current.intent === "pause")
+    patch = { ...patch, state: "paused", notBefore: null, waiting: null };
+  const { bytes, averageBps, warnings } = result;
+  const common: DownloadPatch = { owner: null, leaseUntil: null, intent: null, averageBps, warnings };
+  const rest: DownloadPatch = { notBefore: null, waiting: null, bytes, ...patch };
+  if (patch.state === "completed") rest.filesDone = current.filesTotal;
+  await board.write(current.id, { states: RUNNING, owner: result.owner }, { ...common, ...rest });
+  if (patch.state === "completed" || patch.state === "cancelled") await tools.secrets.delete(current.id);
+  if (patch.state !== "queued" && patch.state !== "paused") {
+    board.forgetMeter(current.id);
+    tools.transfer.forget(current.id);
+  }
+}
+
+async function cancelled(tools: Tools, row: Download): Promise<DownloadPatch> {
+  await discardPartials(tools, row);
+  return { state: "cancelled", endedAt: tools.clock.now(), bytes: await doneBytes(tools, row) };
+}
+
+async function failed(
+  tools: Tools,
+  settings: Settings,
+  row: Download,
+  result: AttemptResult,
+): Promise<DownloadPatch> {
+  const error = toDownloadError(result.failure);
+  const now = tools.clock.now();
+  if (error.code === "internal")
+    tools.log.error("unexpected failure", { id: row.id, error: describe(error) });
+  if (error.verdict === "wait") {
+    const until = now + DISK_RECHECK_MS;
+    const reason = error.code === "volume_gone" ? "volume" : "disk";
+    return { state: "queued", notBefore: until, waiting: { reason, until }, error: record(error) };
+  }
+  if (error.verdict === "retry") {
+    const attempt = result.gained > 0 ? 1 : row.attempt + 1;
+    const policy = row.retry ?? settings.retry;
+    const delay = retryDelay(policy, attempt, error.retryAfterMs, Math.random());
+    if (delay !== undefined) {
+      const until = now + delay;
+      const reason = error.code === "rate_limited" ? "host_limit" : "retry";
+      return { state: "queued", attempt, notBefore: until, waiting: { reason, until }, error: record(error) };
+    }
+    return { state: "failed", attempt, endedAt: now, error: record(error) };
+  }
+  // Another try cannot mend it: the partial data goes, a verified file that failed as an engine stays (A6, A16).
+  if (error.code === "engine_failed") return { state: "failed", endedAt: now, error: record(error) };
+  await discardPartials(tools, row);
+  return { state: "failed", endedAt: now, error: record(error), bytes: await doneBytes(tools, row) };
+}
+
+const record = (error: DownloadError) => ({ code: error.code, message: error.message });
+
+function describe(error: Error): string {
+  const cause = error.cause instanceof Error ? `\n${error.cause.stack}` : "";
+  return `${error.stack}${cause}`;
+}
+
+async function doneBytes(tools: Tools, row: Download): Promise<number> {
+  const files = await tools.db.files(row.id);
+  return files.reduce((sum, f) => sum + (f.state === "done" ? f.bytes : 0), 0);
+}
+
+/** Removes the partial files of a download and what was known of them. Finished files of it stay. */
+export async function discardPartials(tools: Tools, row: Download): Promise<void> {
+  const files = await tools.db.files(row.id);
+  const partial = files.filter((f) => f.state !== "done" && f.target !== null);
+  if (partial.length === 0) return;
+  try {
+    const { id, modelId, source, layout, commit } = row;
+    const taken = async () => false;
+    const plan = await tools.storage.plan({
+      download: { id, modelId, source, layout, commit },
+      repo: row.repo,
+      files,
+      taken,
+    });
+    for (const file of partial) {
+      const target = plan.targets.get(file.id);
+      if (target) await tools.storage.discard(target);
+      await tools.db.dropReceipts(file.id);
+    }
+    await tools.db.updateFiles(partial.map((f) => ({ id: f.id, patch: { bytes: 0, validator: null } })));
+  } catch (error) {
+    tools.log.warn("could not remove partial data", { id: row.id, error: String(error) });
+  }
+}

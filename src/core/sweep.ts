@@ -1,0 +1,85 @@
+import type { Tools } from "./attempt.ts";
+import type { Board } from "./board.ts";
+import type { Download } from "./download.ts";
+import { discardPartials } from "./settle.ts";
+
+export interface SweepPolicy {
+  /** How long a failed download keeps its partial data; 0 = not at all (A6). */
+  keepPartialsMs: number;
+  /** How long finished records are kept. */
+  historyMs: number;
+}
+
+const EVERY_MS = 60_000;
+const BATCH = 500;
+
+/** Removes what has outlived its use: partial data of failed downloads, old records. */
+export class Sweeper {
+  readonly #tools: Tools;
+  readonly #board: Board;
+  readonly #policy: SweepPolicy;
+  #timer: Timer | undefined;
+
+  constructor(tools: Tools, board: Board, policy: SweepPolicy) {
+    this.#tools = tools;
+    this.#board = board;
+    this.#policy = policy;
+  }
+
+  start(): void {
+    this.#timer ??= setInterval(() => void this.sweep(), EVERY_MS);
+    void this.sweep();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+
+  /** One round; a failure is logged and tried again with the next. */
+  async sweep(): Promise<void> {
+    const { db, clock, log } = this.#tools;
+    try {
+      await this.#sweepPartials(clock.now() - this.#policy.keepPartialsMs);
+      for (const id of await db.expired(clock.now() - this.#policy.historyMs, BATCH)) {
+        const row = await db.get(id);
+        if (row) await this.forget(row, false);
+      }
+    } catch (error) {
+      log.warn("could not sweep old records", { error: String(error) });
+    }
+  }
+
+  /** Deletes a finished record; with `files` also what it brought. */
+  async forget(row: Download, files: boolean): Promise<void> {
+    const { db, storage, secrets } = this.#tools;
+    await discardPartials(this.#tools, row);
+    if (files) {
+      for (const file of await db.files(row.id)) {
+        if (file.state === "done" && file.target !== null) await storage.remove(file.target);
+      }
+    }
+    await secrets.delete(row.id);
+    await this.#board.remove(row);
+  }
+
+  async #sweepPartials(endedBefore: number): Promise<void> {
+    const { db } = this.#tools;
+    let cursor: string | null | undefined;
+    do {
+      const page = await db.list({ states: ["failed"] }, { limit: BATCH, ...(cursor ? { cursor } : {}) });
+      for (const row of page.items) {
+        const over = (row.endedAt ?? 0) <= endedBefore;
+        if (over && row.bytes > 0 && row.filesDone < row.filesTotal) await this.#dropPartials(row);
+      }
+      cursor = page.nextCursor;
+    } while (cursor);
+  }
+
+  async #dropPartials(row: Download): Promise<void> {
+    await discardPartials(this.#tools, row);
+    const files = await this.#tools.db.files(row.id);
+    const bytes = files.reduce((sum, f) => sum + (f.state === "done" ? f.bytes : 0), 0);
+    if (bytes < row.bytes) await this.#board.write(row.id, { states: ["failed"] }, { bytes });
+  }
+}
