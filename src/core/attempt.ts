@@ -153,52 +153,63 @@ async function reserveSpace(attempt: Attempt): Promise<void> {
   attempt.reservation = await attempt.tools.storage.reserve(attempt.plan.localPath, missing);
 }
 
-/** Fetches what is pending, several files at once, in the order of the list; one that fails for good does not stop the others (F43). */
+/** So many files in a row that could be tried again, and the trouble is the host's, not theirs. */
+const TROUBLES_IN_A_ROW = 3;
+
+interface Trouble {
+  file: File;
+  error: DownloadError;
+}
+
+/**
+ * Fetches what is pending, several files at once, in the order of the list. One file's trouble does not stop the
+ * others (F43); trouble with the disk, or with one file after another, ends the attempt.
+ */
 async function fetchAll(attempt: Attempt): Promise<void> {
   const pending = attempt.files.filter((f) => f.state !== "done");
-  const final: { file: File; error: DownloadError }[] = [];
+  const troubles: Trouble[] = [];
   const stop = new AbortController();
   const signal = AbortSignal.any([attempt.signal, stop.signal]);
   let next = 0;
+  let inARow = 0;
   const lane = async (): Promise<void> => {
-    for (;;) {
-      const file = pending[next++];
-      if (!file || signal.aborted) return;
+    for (let file = pending[next++]; file && !signal.aborted; file = pending[next++]) {
       try {
         await fetchFile(attempt, file, signal);
+        inARow = 0;
       } catch (thrown) {
-        if (attempt.signal.aborted) throw attempt.signal.reason;
-        if (stop.signal.aborted) return;
+        if (signal.aborted) return;
         const error = toDownloadError(thrown);
-        if (error.verdict !== "final" || attempt.files.length === 1) {
-          stop.abort(error);
-          throw error;
-        }
-        final.push({ file, error });
-        await attempt.tools.db.updateFile(file.id, {
-          state: "failed",
-          error: { code: error.code, message: error.message },
-        });
+        troubles.push({ file, error });
+        if (error.verdict === "final") await recordFailure(attempt, file, error);
+        else if (error.verdict === "wait" || ++inARow >= TROUBLES_IN_A_ROW) stop.abort(error);
       }
     }
   };
-  const lanes = await Promise.allSettled(
-    Array.from({ length: Math.min(FILES_AT_ONCE, pending.length) }, lane),
-  );
+  await Promise.all(Array.from({ length: Math.min(FILES_AT_ONCE, pending.length) }, lane));
   attempt.signal.throwIfAborted();
-  for (const l of lanes) if (l.status === "rejected") throw l.reason;
-  if (final.length > 0) throw partialFailure(attempt.files.length, final);
+  if (stop.signal.aborted) throw stop.signal.reason;
+  const again = troubles.find((t) => t.error.verdict !== "final") ?? troubles[0];
+  if (again)
+    throw attempt.files.length === 1 || again.error.verdict !== "final"
+      ? again.error
+      : partialFailure(attempt, troubles);
 }
 
-function partialFailure(count: number, failed: { file: File; error: DownloadError }[]): DownloadError {
-  const first = failed[0] as { file: File; error: DownloadError };
-  const names = failed.slice(0, 3).map((f) => f.file.path);
-  const more = failed.length > names.length ? ` and ${failed.length - names.length} more` : "";
-  return new DownloadError(
-    first.error.code,
-    `${failed.length} of ${count} files failed (${names.join(", ")}${more}); the others are complete. First reason: ${first.error.message}`,
-    { cause: first.error },
-  );
+async function recordFailure(attempt: Attempt, file: File, error: DownloadError): Promise<void> {
+  const patch = { state: "failed", error: { code: error.code, message: error.message } } as const;
+  Object.assign(file, patch);
+  await attempt.tools.db.updateFile(file.id, patch);
+}
+
+function partialFailure(attempt: Attempt, troubles: readonly Trouble[]): DownloadError {
+  const { error } = troubles[0] as Trouble;
+  const names = troubles.slice(0, 3).map((t) => t.file.path);
+  const more = troubles.length > names.length ? ` and ${troubles.length - names.length} more` : "";
+  const count = `${troubles.length} of ${attempt.files.length} files failed (${names.join(", ")}${more})`;
+  return new DownloadError(error.code, `${count}; the others are complete. First reason: ${error.message}`, {
+    cause: error,
+  });
 }
 
 async function createEngine(attempt: Attempt): Promise<void> {

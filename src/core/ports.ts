@@ -1,4 +1,6 @@
 /** What core asks of the other rooms. Small required interfaces; a capability is there when its method is there. */
+
+import type { Engine } from "./database.ts";
 import type {
   Bottleneck,
   Digest,
@@ -9,9 +11,10 @@ import type {
   Receipt,
   RetryPolicy,
   SourceRef,
-  State,
   Validator,
 } from "./download.ts";
+
+export * from "./database.ts";
 
 /* ------------------------------------------------------------------ clock and log */
 
@@ -337,148 +340,7 @@ export interface Transfer {
   forget(downloadId: string): void;
 }
 
-/* ------------------------------------------------------------------ database */
-
-export type NewDownload = Omit<
-  Download,
-  "seq" | "position" | "owner" | "leaseUntil" | "intent" | "previousState"
->;
-
-/** Columns a guarded write may change. `seq` grows with every write. */
-export type DownloadPatch = Partial<
-  Omit<Download, "id" | "seq" | "createdAt" | "source" | "previousState" | "owner" | "leaseUntil">
-> & { owner?: string | null; leaseUntil?: number | null };
-
-export interface Guard {
-  states?: readonly State[];
-  owner?: string;
-}
-
-export interface DownloadFilter {
-  states?: readonly State[];
-  provider?: string;
-  /** Case-insensitive text in model id, repository or file name. */
-  q?: string;
-  labels?: Record<string, string>;
-  /** Finished after this time. */
-  endedAfter?: number;
-  sourceKey?: string;
-}
-
-export interface PageRequest {
-  limit: number;
-  /** Opaque, from the page before; `invalid_request` when it is not one of ours. */
-  cursor?: string;
-}
-
-export interface Page<T> {
-  items: T[];
-  nextCursor: string | null;
-}
-
-export interface FileReceipts {
-  fileId: number;
-  receipts: Receipt[];
-}
-
-/** The only durable state. Every method is one transaction; losing a race is an answer (undefined), not an error. */
-export interface Database {
-  insert(download: NewDownload): Promise<Download | { conflict: Download }>;
-  get(id: string): Promise<Download | undefined>;
-  /** The unfinished one with this model id, else the newest. */
-  byModelId(modelId: string): Promise<Download | undefined>;
-  /** Ordered by creation, newest last; a page of `limit`. */
-  list(filter: DownloadFilter, page: PageRequest): Promise<Page<Download>>;
-  /** Guarded write: `UPDATE … WHERE id AND state AND owner RETURNING *`. Undefined when the guard did not hold. */
-  update(id: string, guard: Guard, patch: DownloadPatch): Promise<Download | undefined>;
-  /** Sets or clears the wish; undefined when the state is not one of `states`. */
-  setIntent(id: string, states: readonly State[], intent: Download["intent"]): Promise<Download | undefined>;
-  /** Takes the next runnable row (queued, due, highest priority, lowest position) for `owner`. */
-  claim(owner: string, now: number, leaseUntil: number): Promise<Download | undefined>;
-  /** Extends the leases of an owner. */
-  heartbeat(owner: string, leaseUntil: number): Promise<void>;
-  /** Gives rows in a running state whose lease is over (or owned by nobody alive) back to the queue; returns them. */
-  recover(now: number): Promise<Download[]>;
-  /** Earliest `not_before` of a queued row after `now`, or undefined. */
-  nextDue(now: number): Promise<number | undefined>;
-  /** Moves a row in the queue; returns undefined when either is not queued. */
-  move(
-    id: string,
-    to: { before: string } | { after: string } | { position: number },
-  ): Promise<Download | undefined>;
-  /** 1-based place of a queued row in claim order; undefined when it is not queued. */
-  place(id: string): Promise<number | undefined>;
-  counts(): Promise<Record<State, number>>;
-
-  putFiles(downloadId: string, files: readonly Omit<File, "id">[]): Promise<File[]>;
-  files(downloadId: string): Promise<File[]>;
-  file(id: number): Promise<File | undefined>;
-  updateFile(id: number, patch: Partial<Omit<File, "id" | "downloadId" | "path">>): Promise<File | undefined>;
-  /** Files on disk or planned under this path by any download (unfinished, or finished `done`). */
-  filesByTarget(path: string): Promise<File[]>;
-  /** Finished files, for `GET /v1/files`. */
-  doneFiles(page: PageRequest): Promise<Page<File>>;
-  /** The same for many files in one transaction; not synced, a crash repeats what it lost. */
-  updateFiles(
-    patches: readonly { id: number; patch: Partial<Omit<File, "id" | "downloadId" | "path">> }[],
-  ): Promise<void>;
-  deleteFile(id: number): Promise<void>;
-  /** Forgets the files (and receipts) of a download, so that the next attempt resolves anew. */
-  dropFiles(downloadId: string): Promise<void>;
-
-  /** Watermark of bytes written (good after a process death under the same boot) - unsynced, cheap. */
-  saveWritten(
-    batch: readonly FileReceipts[],
-    progress: readonly { id: string; bytes: number; averageBps: number }[],
-  ): Promise<void>;
-  /** Watermark of bytes synced (good after a power loss). */
-  saveDurable(batch: readonly FileReceipts[]): Promise<void>;
-  /** Receipts to trust now: written ones when the machine has not been restarted since, else durable ones. */
-  receipts(fileId: number): Promise<Receipt[]>;
-  dropReceipts(fileId: number): Promise<void>;
-
-  setting(key: string): Promise<unknown>;
-  saveSetting(key: string, value: unknown): Promise<void>;
-
-  /** A number greater than every one given before, across restarts. Cheap. */
-  nextSeq(): number;
-  /** Rows changed after `seq`, and ids removed after it, oldest first. `gap` when removals that old were forgotten. */
-  changes(
-    seq: number,
-    limit: number,
-  ): Promise<{
-    downloads: Download[];
-    removed: { id: string; modelId: string; seq: number }[];
-    gap: boolean;
-  }>;
-  /** Deletes the row with its files and receipts; leaves a numbered tombstone. */
-  remove(id: string): Promise<number | undefined>;
-  /** Ids of finished rows that ended before `endedBefore`. */
-  expired(endedBefore: number, limit: number): Promise<string[]>;
-
-  /** Registered engines. */
-  putEngine(engine: Engine): Promise<void>;
-  engine(id: string): Promise<Engine | undefined>;
-  engines(): Promise<Engine[]>;
-  deleteEngine(id: string): Promise<boolean>;
-
-  close(): Promise<void>;
-}
-
 /* ------------------------------------------------------------------ engines */
-
-export interface Engine {
-  engineId: string;
-  downloadId: string | null;
-  path: string;
-  modelType: "llm" | "embedding";
-  inferenceEngine: string;
-  loadImmediately: boolean;
-  mainGpuId: number;
-  parameters: Record<string, number | boolean | string>;
-  state: "created" | "loaded" | "failed";
-  createdAt: number;
-}
 
 /** What is done with a verified file when an engine was asked for. */
 export interface EngineRuntime {
