@@ -6,7 +6,7 @@ export type At = "start" | number;
 
 /** Something that ends or halts an answer before its time. */
 export interface Stop {
-  action: "stall" | "cut" | "reset";
+  action: "stall" | "cut" | "truncate" | "reset";
   at: At;
   /** Count the body bytes of the whole connection instead of those of this answer. */
   ofConnection: boolean;
@@ -102,7 +102,7 @@ function framingHeaders(answer: Answer): HeaderList {
   if (answer.framing === "chunked") headers.push(["Transfer-Encoding", "chunked"]);
   if (answer.lengths)
     headers.push(...answer.lengths.map((value): [string, string] => ["Content-Length", value]));
-  else if (answer.framing === "length" && answer.status !== 204) {
+  else if (answer.framing === "length" && answer.status !== 204 && answer.status !== 304) {
     headers.push(["Content-Length", String(answer.body.size)]);
   }
   const closes = answer.afterwards !== "keep" && answer.announceClose;

@@ -1,4 +1,5 @@
 import type { Socket } from "bun";
+import { libc } from "./libc.ts";
 import { delivered } from "./queue.ts";
 import { RequestReader, type WireRequest } from "./request.ts";
 
@@ -118,15 +119,27 @@ export class Connection {
     if (!this.closed) this.socket.end();
   }
 
+  /** FIN below TLS, without its close_notify; on a plain connection the same as `finish`. */
+  truncate(): void {
+    const SHUT_WR = 1;
+    if (this.closed || libc()?.shutdown(this.fd, SHUT_WR) === 0) return;
+    this.finish();
+  }
+
   /** Breaks the connection: what was written arrives, then a TCP reset. */
   async reset(): Promise<void> {
     if (this.closed) return;
-    await delivered((this.socket as unknown as { fd?: number }).fd ?? -1);
+    await delivered(this.fd);
     this.terminate();
   }
 
   /** A TCP reset at once. */
   terminate(): void {
     if (!this.closed) this.socket.terminate();
+  }
+
+  /** Bun has it, its types do not. */
+  private get fd(): number {
+    return (this.socket as unknown as { fd?: number }).fd ?? -1;
   }
 }

@@ -50,6 +50,8 @@ export type Fault =
   | { kind: "stall"; at: At; ofConnection?: boolean }
   /** FIN: F11; F62 and F68 with "start". */
   | { kind: "cut"; at: At; ofConnection?: boolean }
+  /** FIN below TLS without its close_notify: F64. */
+  | { kind: "truncate"; at: At; ofConnection?: boolean }
   /** A TCP reset, after everything before it has been delivered: F60. */
   | { kind: "reset"; at: At; ofConnection?: boolean }
   /** Slows down from byte `after` on: F57. */
@@ -176,6 +178,7 @@ const EFFECTS: { [K in Fault["kind"]]: Effect<Of<K>> } = {
   },
   stall: { answer: stop },
   cut: { answer: stop },
+  truncate: { answer: stop },
   reset: { answer: stop },
   rate: {
     answer({ bytesPerSecond, after = 0 }, answer) {
@@ -253,7 +256,11 @@ function closeAfterwards(answer: Answer): void {
   answer.announceClose = false;
 }
 
-function stop(fault: Of<"stall" | "cut" | "reset">, answer: Answer, { hold }: Circumstances): void {
+function stop(
+  fault: Of<"stall" | "cut" | "truncate" | "reset">,
+  answer: Answer,
+  { hold }: Circumstances,
+): void {
   const { kind: action, at, ofConnection = false } = fault;
   answer.stops.push({ action, at, ofConnection, onRelease: hold });
 }

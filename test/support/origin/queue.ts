@@ -1,4 +1,5 @@
-import { dlopen, FFIType, ptr } from "bun:ffi";
+import { ptr } from "bun:ffi";
+import { libc } from "./libc.ts";
 
 /**
  * How many bytes the kernel still holds for the peer. A reset throws those away, so whoever promises "a reset after
@@ -7,30 +8,16 @@ import { dlopen, FFIType, ptr } from "bun:ffi";
 const SIOCOUTQ = 0x5411n;
 const POLL_MS = 2;
 const PATIENCE_MS = 1_000;
-/** Where the count cannot be read (not Linux, another C library): long enough for loopback. */
+/** Where the count cannot be read: long enough for loopback. */
 const BLIND_MS = 30;
-
-type Ioctl = (fd: number, request: bigint, out: ReturnType<typeof ptr>) => number;
-
-function openIoctl(): Ioctl | undefined {
-  if (process.platform !== "linux") return undefined;
-  try {
-    const args = [FFIType.i32, FFIType.u64, FFIType.ptr] as const;
-    return dlopen("libc.so.6", { ioctl: { args, returns: FFIType.i32 } }).symbols.ioctl as Ioctl;
-  } catch {
-    return undefined;
-  }
-}
-
-let ioctl: Ioctl | undefined | null = null;
 
 /** Resolves when the peer's kernel has everything that was written to `fd`, or after a second of no luck. */
 export async function delivered(fd: number): Promise<void> {
-  if (ioctl === null) ioctl = openIoctl();
-  if (ioctl === undefined || fd < 0) return Bun.sleep(BLIND_MS);
+  const system = libc();
+  if (!system || fd < 0) return Bun.sleep(BLIND_MS);
   const held = new Int32Array(1);
   for (let waited = 0; waited < PATIENCE_MS; waited += POLL_MS) {
-    if (ioctl(fd, SIOCOUTQ, ptr(held)) !== 0 || held[0] === 0) return;
+    if (system.ioctl(fd, SIOCOUTQ, ptr(held)) !== 0 || held[0] === 0) return;
     await Bun.sleep(POLL_MS);
   }
 }

@@ -88,10 +88,17 @@ function isNth(wanted: Nth | undefined, number: number): boolean {
   return number >= from && number <= to && number % every === 0;
 }
 
+const patterns = new Map<string, RegExp>();
+
 /** Whether `text` fits a pattern in which `*` stands for any run of characters. */
 export function fits(pattern: string, text: string): boolean {
-  const parts = pattern.split("*").map((part) => part.replace(/[.+?^${}()|[\]\\]/g, "\\$&"));
-  return new RegExp(`^${parts.join(".*")}$`, "s").test(text);
+  let expression = patterns.get(pattern);
+  if (!expression) {
+    const parts = pattern.split("*").map((part) => part.replace(/[.+?^${}()|[\]\\]/g, "\\$&"));
+    expression = new RegExp(`^${parts.join(".*")}$`, "s");
+    patterns.set(pattern, expression);
+  }
+  return expression.test(text);
 }
 
 function describes(match: Match, request: WireRequest, connection: number, reused: boolean): boolean {

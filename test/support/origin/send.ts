@@ -159,8 +159,9 @@ class Stops {
       entry.outcome = "open";
       return;
     }
-    if (stop.action === "cut") connection.finish();
-    else await connection.reset();
-    throw new Stopped(stop.action);
+    if (stop.action === "reset") await connection.reset();
+    else if (stop.action === "truncate") connection.truncate();
+    else connection.finish();
+    throw new Stopped(stop.action === "reset" ? "reset" : "cut");
   }
 }
