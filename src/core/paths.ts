@@ -10,8 +10,8 @@ export const MAX_PATH_BYTES = 1024;
 /** C0, DEL, C1, line and paragraph separators. */
 const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/;
 /** Marks that reorder or hide text, so that a name reads as another one (F130). */
-const INVISIBLE =
-  /[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff9-\ufffb]/;
+const INVISIBLE = /[\p{Default_Ignorable_Code_Point}\p{Bidi_Control}\ufff9-\ufffb]/u;
+const UNSEEN = new RegExp(`${CONTROL.source}|${INVISIBLE.source}`, "gu");
 /** Percent-encoded dot, slash, backslash or NUL: a second decoding somewhere would make a path of it (F127). */
 const ENCODED = /%(?:2e|2f|5c|00)/i;
 /** Device names of Windows, whatever extension follows (F129). */
@@ -75,7 +75,7 @@ export function parseFileName(text: string, param?: string): string {
  */
 export function sanitizeFileName(text: string): string | null {
   let name = (text.slice(0, 4096).toWellFormed().split(/[/\\]/).at(-1) ?? "")
-    .replace(new RegExp(`${CONTROL.source}|${INVISIBLE.source}`, "g"), "")
+    .replace(UNSEEN, "")
     .replace(/[:<>"|?*]/g, "_")
     .replace(/%(?=2e|2f|5c|00)/gi, "_")
     .trim();
@@ -104,6 +104,5 @@ export function foldPath(path: string): string {
 /** A name from outside in quotes for a message: short, and with nothing in it that could reorder or break a line. */
 export function showName(text: string): string {
   const short = text.length > 80 ? `${text.slice(0, 60)}…${text.slice(-15)}` : text;
-  const hidden = new RegExp(`${CONTROL.source}|${INVISIBLE.source}`, "g");
-  return `"${short.toWellFormed().replace(hidden, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`)}"`;
+  return `"${short.toWellFormed().replace(UNSEEN, (c) => `\\u${c.codePointAt(0)!.toString(16).padStart(4, "0")}`)}"`;
 }
