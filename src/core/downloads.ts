@@ -1,6 +1,7 @@
 import { admit, checkInteger } from "./admission.ts";
 import type { Tools } from "./attempt.ts";
 import { Board } from "./board.ts";
+import { Commands, type Moved, refused } from "./commands.ts";
 import { DiskFiles } from "./disk-files.ts";
 import {
   type Download,
@@ -50,19 +51,8 @@ export interface DownloadsOptions extends SweepPolicy {
   settings: SettingsPatch;
 }
 
-/** A command answers when the row has moved, or after this long (A21). */
-const COMMAND_MS = 2000;
 const SETTINGS_KEY = "settings";
 const PAGE = 500;
-/** Errors after which the list of files may be another one. */
-const STALE_LIST = new Set([
-  "checksum",
-  "remote_changed",
-  "size_mismatch",
-  "gone",
-  "entry_not_found",
-  "revision_not_found",
-]);
 
 /** The manager: all that an API family, the command line or a page may ask for. */
 export class Downloads {
@@ -71,6 +61,7 @@ export class Downloads {
   readonly #tools: Tools;
   readonly #board: Board;
   readonly #runner: Runner;
+  readonly #commands: Commands;
   readonly #sweeper: Sweeper;
   readonly #options: DownloadsOptions;
   #settings: Settings = DEFAULT_SETTINGS;
@@ -82,6 +73,7 @@ export class Downloads {
     this.feed = this.#board.feed;
     this.disk = new DiskFiles(tools);
     this.#runner = new Runner(tools, this.#board, () => this.#settings);
+    this.#commands = new Commands(tools, this.#board, this.#runner);
     this.#sweeper = new Sweeper(tools, this.#board, options);
   }
 
@@ -143,50 +135,22 @@ export class Downloads {
 
   /** Keeps the bytes. Pausing a paused one changes nothing; a finished one is `invalid_state`. */
   async pause(id: string): Promise<Outcome> {
-    return this.#command(id, async (row) => {
-      if (row.state === "paused") return true;
-      if (row.state === "queued") return this.#move(row, "paused", { waiting: null, notBefore: null });
-      if (row.state === "downloading" || row.state === "verifying") return this.#wish(row, "pause");
-      throw refused("pause", row, isFinished(row.state) ? "it has ended" : "its engine is being created");
-    });
+    return this.#outcome(await this.#commands.pause(await this.#mustRow(id)));
   }
 
   /** Back to the queue. Resuming a running or queued one changes nothing; a finished one is `invalid_state`. */
   async resume(id: string): Promise<Outcome> {
-    return this.#command(id, async (row) => {
-      if (row.state === "paused")
-        return this.#move(row, "queued", { attempt: 0, notBefore: null, waiting: null, error: null });
-      if (isFinished(row.state)) {
-        const hint =
-          row.state === "completed"
-            ? ""
-            : `; POST /v1/downloads/${encodeURIComponent(row.modelId)}/retry starts it again`;
-        throw refused("resume", row, `it has ended${hint}`);
-      }
-      return true;
-    });
+    return this.#outcome(await this.#commands.resume(await this.#mustRow(id)));
   }
 
   /** Deletes the partial data (A6). A finished one never changes: `invalid_state` (A10). */
   async cancel(id: string): Promise<Outcome> {
-    return this.#command(id, async (row) => {
-      if (isFinished(row.state)) throw refused("cancel", row, "it has ended");
-      if (isRunning(row.state)) return this.#wish(row, "cancel");
-      const wished = await this.#tools.db.setIntent(row.id, ["queued", "paused"], "cancel");
-      return wished !== undefined && (await this.#runner.cancelIdle(wished)) !== undefined;
-    });
+    return this.#outcome(await this.#commands.cancel(await this.#mustRow(id)));
   }
 
   /** Queues a failed or cancelled one again; it continues from what is still on disk. */
   async retry(id: string): Promise<Outcome> {
-    return this.#command(id, async (row) => {
-      if (row.state === "completed") throw refused("retry", row, "it is complete");
-      if (!isFinished(row.state)) return true;
-      await this.#refuseTaken(row);
-      await this.#freshFiles(row);
-      const fresh = { attempt: 0, notBefore: null, waiting: null, error: null, endedAt: null };
-      return this.#move(row, "queued", fresh);
-    });
+    return this.#outcome(await this.#commands.retry(await this.#mustRow(id)));
   }
 
   pauseAll(): Promise<BulkOutcome> {
@@ -318,51 +282,8 @@ export class Downloads {
     return rows;
   }
 
-  /** Tries the command against the row as it is, again when somebody moved it in between. */
-  async #command(id: string, act: (row: Download) => Promise<boolean>): Promise<Outcome> {
-    const first = await this.#mustRow(id);
-    for (let row: Download | undefined = first; row; row = await this.#tools.db.get(first.id)) {
-      if (await act(row)) return { download: await this.get(first.id), previous: first.state };
-    }
-    throw new DownloadError("download_not_found", `No download found for model ID: ${id}`, {
-      param: "model_id",
-    });
-  }
-
-  async #move(row: Download, state: State, patch: Partial<Download>): Promise<boolean> {
-    const written = await this.#board.write(row.id, { states: [row.state] }, { ...patch, state });
-    this.#runner.wake();
-    return written !== undefined;
-  }
-
-  /** Leaves the wish in the row and waits until the owner has moved it; true when that is settled. */
-  async #wish(row: Download, intent: "pause" | "cancel"): Promise<boolean> {
-    const wished = await this.#tools.db.setIntent(row.id, [row.state], intent);
-    if (!wished) return false;
-    const timeout = this.#tools.clock.sleep(COMMAND_MS).then(() => "late" as const);
-    const answer = await Promise.race([this.#runner.interrupt(row.id, intent), timeout]);
-    if (answer === "late") return true;
-    const now = await this.#tools.db.get(row.id);
-    return now?.state === (intent === "pause" ? "paused" : "cancelled");
-  }
-
-  async #refuseTaken(row: Download): Promise<void> {
-    const other = await this.#tools.db.byModelId(row.modelId);
-    if (!other || other.id === row.id || isFinished(other.state)) return;
-    throw new DownloadError("model_id_conflict", `'${row.modelId}' is already downloading again.`, {
-      param: "model_id",
-    });
-  }
-
-  /** What failed is tried again; a list that may have changed at the hub is asked for anew. */
-  async #freshFiles(row: Download): Promise<void> {
-    const { db } = this.#tools;
-    const files = await db.files(row.id);
-    const stale =
-      row.error !== null && STALE_LIST.has(row.error.code) && files.every((f) => f.state !== "done");
-    if (stale) return db.dropFiles(row.id);
-    const failed = files.filter((f) => f.state === "failed");
-    await db.updateFiles(failed.map((f) => ({ id: f.id, patch: { state: "pending", error: null } })));
+  async #outcome({ row, previous }: Moved): Promise<Outcome> {
+    return { download: await this.#show(row), previous };
   }
 
   async #resolveMove(move: QueueMove): Promise<QueueMove> {
@@ -389,8 +310,4 @@ export class Downloads {
     await Promise.all(rows.filter((r) => isRunning(r.state)).map(one));
     return outcome;
   }
-}
-
-function refused(verb: string, row: Download, why: string): DownloadError {
-  return new DownloadError("invalid_state", `Cannot ${verb} '${row.modelId}' (${row.state}): ${why}.`);
 }
