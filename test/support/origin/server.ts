@@ -23,7 +23,12 @@ export interface Limits {
 
 /** An answer made by code: a literal one, or content under a path, which then gets ranges, validators and faults. */
 export type Reply =
-  | { status: number; headers?: [name: string, value: string][]; body?: string | Uint8Array }
+  | {
+      status: number;
+      headers?: [name: string, value: string][];
+      body?: string | Uint8Array;
+      chunked?: boolean;
+    }
   | { resource: Resource };
 
 /** Asked first; undefined leaves the request to the declared resources. */
@@ -190,7 +195,7 @@ export class OriginServer {
 
   private plainAnswer(request: WireRequest, connection: Connection, rules: readonly ActiveRule[]): Answer {
     const reply = this.handler?.(request);
-    if (reply && "status" in reply) return newAnswer(reply.status, reply.headers ?? [], reply.body ?? "");
+    if (reply && "status" in reply) return literalAnswer(reply);
     const resource = reply?.resource ?? this.resources.get(request.path);
     if (!resource) return newAnswer(404, [["Content-Type", "text/plain"]], "not found\n");
     if (resource.signed && !this.signer.opens(request.path, request.query)) {
@@ -205,6 +210,17 @@ export class OriginServer {
 /** What an object store says of a link that has expired. */
 export const ACCESS_DENIED =
   '<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>AccessDenied</Code><Message>Access denied</Message></Error>\n';
+
+function literalAnswer({
+  status,
+  headers = [],
+  body = "",
+  chunked,
+}: Extract<Reply, { status: number }>): Answer {
+  const answer = newAnswer(status, [...headers], body);
+  if (chunked) answer.framing = "chunked";
+  return answer;
+}
 
 function wantsClose(request: WireRequest): boolean {
   const connection = (request.headers.connection ?? "").toLowerCase();
