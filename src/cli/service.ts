@@ -1,0 +1,30 @@
+/** What `main` injects into the command line. */
+import type { Config, Flags, Purpose } from "../config.ts";
+import type { Downloads } from "../core/downloads.ts";
+import type { Http, Log } from "../core/ports.ts";
+
+/** The whole product, open on one data folder. */
+export interface Service {
+  readonly downloads: Downloads;
+  readonly log: Log;
+  /** Binds every listener of the config; answers `http://host:port` of each. */
+  listen(): Promise<string[]>;
+  /** The OpenAPI document of all families. */
+  openapi(): Promise<unknown>;
+  /** Gives running downloads back with their bytes synced, closes listeners and database. */
+  stop(): Promise<void>;
+}
+
+export interface OpenOptions {
+  /** Overrides the saved setting for this process: `true` leads no download, `false` does. */
+  paused?: boolean;
+}
+
+export interface Services {
+  /** Throws ConfigError. */
+  loadConfig(flags: Flags, purpose?: Purpose): Config;
+  /** Rejects with DownloadError `locked` when another process owns the data folder. */
+  openService(config: Config, options?: OpenOptions): Promise<Service>;
+  /** Client for the operator's own daemon: no proxy, the config's CA file. */
+  connect(config: Config): Http;
+}

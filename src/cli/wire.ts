@@ -1,0 +1,48 @@
+/** What the command line reads of the native API's objects. A daemon may be of another version: what may lack is optional. */
+import type { State } from "../core/download.ts";
+
+export interface WireDownload {
+  id: string;
+  model_id: string;
+  state: State;
+  url?: string;
+  local_path?: string;
+  progress: { downloaded_bytes: number; total_bytes: number; percentage: number };
+  timing?: { estimated_remaining_seconds?: number };
+  /** Smoothed bytes per second. */
+  speed?: number;
+  waiting?: { reason: string; until?: number };
+  bottleneck?: string;
+  error_code?: string;
+  error_message?: string;
+  warnings?: string[];
+  files?: WirePart[];
+}
+
+/** A file of a download. */
+export interface WirePart {
+  path: string;
+  /** 0 while unknown. */
+  size: number;
+  bytes: number;
+  state: string;
+  verified?: boolean;
+}
+
+/** An item of `GET /v1/files`. */
+export interface WireFile {
+  id: number;
+  model_id: string;
+  path: string;
+  size: number;
+  verified: boolean;
+  exists?: boolean;
+  /** `algorithm:hex` */
+  digest?: string;
+  local_path?: string;
+}
+
+export type WatchEvent =
+  | { type: "snapshot"; downloads: WireDownload[] }
+  | { type: "download"; previousState: State | null; download: WireDownload }
+  | { type: "removed"; id: string };

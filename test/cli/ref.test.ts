@@ -1,0 +1,64 @@
+import { describe, expect, test } from "bun:test";
+import { parseRef, toBody } from "../../src/cli/ref.ts";
+import type { DownloadError } from "../../src/core/errors.ts";
+import type { StartRequest } from "../../src/core/ports.ts";
+
+const REFS: [string, StartRequest][] = [
+  ["hf:org/name", { repoId: "org/name" }],
+  ["HF:org/name", { repoId: "org/name" }],
+  ["org/name", { repoId: "org/name" }],
+  ["hf:gpt2", { repoId: "gpt2" }],
+  ["hf:org/name@v1.0", { repoId: "org/name", revision: "v1.0" }],
+  ["hf:org/name@refs%2Fpr%2F1", { repoId: "org/name", revision: "refs/pr/1" }],
+  ["hf:org/name/sub/file.gguf", { repoId: "org/name", filename: "sub/file.gguf" }],
+  ["hf:org/name@main/a b@c.bin", { repoId: "org/name", revision: "main", filename: "a b@c.bin" }],
+  ["hf:org/name/*Q4_K_M*.gguf", { repoId: "org/name", include: ["*Q4_K_M*.gguf"] }],
+  ["mlx:mlx-community/Llama-4bit", { provider: "mlx", model: "mlx-community/Llama-4bit" }],
+  [
+    "mlx:org/name@v2/config.json",
+    { provider: "mlx", model: "org/name", revision: "v2", filename: "config.json" },
+  ],
+  ["ollama:llama3.2:1b", { provider: "ollama", model: "llama3.2:1b" }],
+  ["ollama:me/model", { provider: "ollama", model: "me/model" }],
+  ["https://h/f.bin?sig=1", { url: "https://h/f.bin?sig=1" }],
+  ["http://127.0.0.1:1/f", { url: "http://127.0.0.1:1/f" }],
+];
+
+describe("parseRef", () => {
+  test.each(REFS)("%s", (ref, expected) => {
+    expect(parseRef(ref)).toEqual(expected);
+  });
+
+  test.each([
+    "",
+    "name",
+    "hf:",
+    "ollama:",
+    "ollama:a b",
+    "s3:bucket/x",
+    "ftp://h/f",
+    "hf:org/name@%zz",
+    "a b/c",
+  ])("refuses %p and says what can be written", (ref) => {
+    expect(() => parseRef(ref)).toThrow(/write hf:org\/name/);
+    try {
+      parseRef(ref);
+    } catch (error) {
+      expect((error as DownloadError).code).toBe("invalid_request");
+    }
+  });
+
+  test("F194 a refused reference is shown without its query", () => {
+    expect(() => parseRef("s3://bucket/x?X-Amz-Signature=secret")).toThrow(/^(?!.*secret)/);
+  });
+});
+
+test("toBody speaks the native API and leaves out what was not given", () => {
+  expect(toBody({ repoId: "a/b", rateLimit: 0, include: ["*"], layout: "flat", token: "t" })).toEqual({
+    repo_id: "a/b",
+    rate_limit_bps: 0,
+    include: ["*"],
+    layout: "flat",
+    token: "t",
+  });
+});
