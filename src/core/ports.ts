@@ -203,6 +203,8 @@ export interface Target {
   path: string;
   /** Absolute path of the partial file, on the same file system. */
   partial: string;
+  /** Where the bytes go when `path` is only a link to them (hf-cache). */
+  blob?: string;
 }
 
 export interface PlanInput {

@@ -1,0 +1,105 @@
+import { stat, unlink } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
+import { DownloadError } from "../core/errors.ts";
+import type { Clock, Log, PlanInput, Storage } from "../core/ports.ts";
+import { commitPart } from "./commit.ts";
+import { Directories } from "./directories.ts";
+import { ifThere, onDisk } from "./errors.ts";
+import { FlatLayout } from "./layouts/flat.ts";
+import { HfCacheLayout } from "./layouts/hf-cache.ts";
+import type { Layout } from "./layouts/layout.ts";
+import { openPart } from "./part-file.ts";
+import { Root } from "./roots.ts";
+import { Space } from "./space.ts";
+
+export interface StorageOptions {
+  modelsDir: string;
+  /** Root of the Hugging Face cache, the one with `models--…` folders in it. */
+  hfCacheDir: string;
+  clock: Clock;
+  log: Log;
+  /** Bytes that downloads always leave free on a volume; default 64 MiB. */
+  minFreeBytes?: number;
+  /** False makes the hf-cache layout do without symbolic links (`HF_HUB_DISABLE_SYMLINKS`); default true. */
+  symlinks?: boolean;
+}
+
+const MIN_FREE = 64 * 1024 * 1024;
+
+/** Where bytes rest: partial files, final names, layouts and space of the local disk. */
+export function createStorage(options: StorageOptions): Storage {
+  const { clock, minFreeBytes = MIN_FREE, symlinks = true } = options;
+  const models = new Root(options.modelsDir, clock);
+  const cache = new Root(options.hfCacheDir, clock);
+  // The longer path first: one may lie in the other.
+  const roots = [models, cache].sort((a, b) => b.path.length - a.path.length);
+  const directories = new Directories(roots);
+  const flat = new FlatLayout(models, directories, clock);
+  const hub = new HfCacheLayout(cache, directories, symlinks);
+  const space = new Space(minFreeBytes, clock);
+  const mode = 0o666 & ~process.umask();
+
+  /** A plain URL has no place in the hub's cache. */
+  const layoutOf = ({ download, repo }: PlanInput): Layout =>
+    download.layout === "hf-cache" && repo !== null && download.commit !== null ? hub : flat;
+  const ready = (path: string) => directories.rootOf(path).ready();
+
+  return {
+    plan: (input) => layoutOf(input).plan(input),
+    open: ({ partial }) => openPart(partial, (dir) => directories.ensure(dir)),
+
+    async commit(target, part) {
+      const { partial, path, blob } = target;
+      await commitPart(
+        { partial, final: blob ?? path, replace: blob !== undefined, mode },
+        part,
+        directories,
+      );
+      if (blob !== undefined) await hub.link(target);
+      return path;
+    },
+
+    finish: (input, plan) => layoutOf(input).finish(input, plan),
+
+    async discard({ partial, path }) {
+      directories.rootOf(dirname(partial));
+      await onDisk("remove", partial, () => ifThere(unlink(partial)));
+      await directories.prune(dirname(partial));
+      await directories.prune(dirname(path));
+    },
+
+    async remove(path) {
+      const absolute = resolve(path);
+      const root = directories.rootOf(dirname(absolute));
+      await directories.check(dirname(absolute));
+      const there = await onDisk("look at", absolute, () => ifThere(stat(absolute)));
+      if (there?.isDirectory())
+        throw new DownloadError("invalid_path", `${absolute} is a directory, not a file.`);
+      await (root === cache ? hub : flat).remove(absolute);
+    },
+
+    async stat(path) {
+      const there = await onDisk("look at", path, () => ifThere(stat(path)));
+      return there?.isFile() ? { exists: true, size: there.size } : { exists: false, size: null };
+    },
+
+    async free(path) {
+      await ready(path);
+      return space.free(path);
+    },
+
+    async reserve(path, bytes) {
+      await ready(path);
+      return space.reserve(path, bytes);
+    },
+
+    async usage() {
+      await models.ready();
+      const freeBytes = await space.free(models.path);
+      const modelsBytes = await onDisk("count the files of", models.path, () =>
+        space.used([models.path, cache.path]),
+      );
+      return { freeBytes, reservedBytes: space.reservedBytes, modelsBytes };
+    },
+  };
+}

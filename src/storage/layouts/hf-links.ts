@@ -1,0 +1,78 @@
+import { constants } from "node:fs";
+import { copyFile, lstat, readlink, rename, stat, symlink } from "node:fs/promises";
+import { dirname, relative } from "node:path";
+import { DownloadError } from "../../core/errors.ts";
+import { PART_SUFFIX } from "../../core/paths.ts";
+import type { Directories } from "../directories.ts";
+import { codeOf, ifThere, onDisk } from "../errors.ts";
+
+/** What file systems and systems answer that have no symbolic links, or not for us. */
+const NO_SYMLINKS = new Set(["EPERM", "ENOSYS", "ENOTSUP", "EOPNOTSUPP", "UNKNOWN"]);
+
+/** Names in a snapshot for content in `blobs/`. */
+export class Links {
+  readonly #directories: Directories;
+  #symlinks: boolean;
+
+  constructor(directories: Directories, symlinks: boolean) {
+    this.#directories = directories;
+    this.#symlinks = symlinks;
+  }
+
+  /** False once it has turned out that symbolic links cannot be made. */
+  get available(): boolean {
+    return this.#symlinks;
+  }
+
+  /**
+   * Makes `path` a relative link to `blob` (protocols/huggingface.md §7 rule 4); where links cannot be made, the file
+   * itself moves there when it is `fresh`, a copy of it when others may use the blob already (§7.1).
+   */
+  async point(path: string, blob: string, fresh: boolean): Promise<void> {
+    const dir = dirname(path);
+    await this.#directories.ensure(dir);
+    await onDisk("link", path, async () => {
+      if (this.#symlinks) this.#symlinks = await tryLink(relative(dir, blob), path);
+      if (!this.#symlinks) await place(blob, path, fresh);
+    });
+    await this.#directories.sync(dir);
+  }
+}
+
+/** False when symbolic links cannot be made here. */
+async function tryLink(to: string, path: string): Promise<boolean> {
+  try {
+    await symlink(to, path);
+  } catch (error) {
+    if (NO_SYMLINKS.has(codeOf(error))) return false;
+    if (codeOf(error) !== "EEXIST") throw error;
+    await replaceLink(to, path);
+  }
+  return true;
+}
+
+/** The name is there: fine when it means the same content, replaced when it is a link to another, else somebody's file. */
+async function replaceLink(to: string, path: string): Promise<void> {
+  const there = await lstat(path);
+  if (there.isSymbolicLink()) {
+    if ((await readlink(path)) === to) return;
+    const aside = `${path}.link${PART_SUFFIX}`;
+    await symlink(to, aside);
+    await rename(aside, path);
+    return;
+  }
+  const blob = await ifThere(stat(`${dirname(path)}/${to}`));
+  if (there.isFile() && (blob === undefined || there.size === blob.size)) return;
+  throw new DownloadError(
+    "name_collision",
+    `${path} has another content than the hub's file: remove it, then retry.`,
+  );
+}
+
+async function place(blob: string, path: string, fresh: boolean): Promise<void> {
+  if (await ifThere(lstat(path))) return;
+  if (fresh) return rename(blob, path);
+  const aside = `${path}.copy${PART_SUFFIX}`;
+  await copyFile(blob, aside, constants.COPYFILE_FICLONE);
+  await rename(aside, path);
+}

@@ -1,0 +1,28 @@
+import { readFile, rename, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { PART_SUFFIX } from "../../core/paths.ts";
+import type { Directories } from "../directories.ts";
+import { ifThere, onDisk } from "../errors.ts";
+import { shortId } from "../names.ts";
+
+/**
+ * `refs/{revision}` holds the commit and nothing else: Python reads it raw, so a line end would break it
+ * (protocols/huggingface.md §7 rule 2). Written aside and renamed; the file aside is not in `refs/`, where it would be one.
+ */
+export async function writeRef(
+  directories: Directories,
+  folder: string,
+  revision: string,
+  commit: string,
+  downloadId: string,
+): Promise<void> {
+  const path = join(folder, "refs", revision);
+  await directories.ensure(dirname(path));
+  await onDisk("write", path, async () => {
+    if ((await ifThere(readFile(path, "utf8"))) === commit) return;
+    const aside = join(folder, `.ref.${shortId(downloadId)}${PART_SUFFIX}`);
+    await writeFile(aside, commit, { flush: true });
+    await rename(aside, path);
+  });
+  await directories.sync(dirname(path));
+}

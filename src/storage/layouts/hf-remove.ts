@@ -1,0 +1,52 @@
+import { lstat, readdir, readFile, readlink, unlink } from "node:fs/promises";
+import { dirname, join, relative, resolve } from "node:path";
+import type { Directories } from "../directories.ts";
+import { ifThere, onDisk } from "../errors.ts";
+import { isInside, type Root } from "../roots.ts";
+
+/**
+ * Takes a file out of a snapshot: its name, then its content in `blobs/` unless another snapshot uses it, then what
+ * is left empty, with the refs to it. A blob that is itself a link goes as a link: what it leads to is shared with
+ * other repositories and swept by its owner (protocols/huggingface.md §7 rule 13).
+ */
+export async function removeFromCache(root: Root, directories: Directories, path: string): Promise<void> {
+  const [repo = "", kind, commit = ""] = relative(root.path, path).split("/");
+  const folder = join(root.path, repo);
+  await onDisk("remove", path, async () => {
+    const there = await ifThere(lstat(path));
+    const blob = there?.isSymbolicLink() ? resolve(dirname(path), await readlink(path)) : undefined;
+    if (there && !there.isDirectory()) await unlink(path);
+    if (blob !== undefined && dirname(blob) === join(folder, "blobs") && !(await isUsed(folder, blob)))
+      await ifThere(unlink(blob));
+    await directories.prune(dirname(path));
+    if (kind !== "snapshots") return;
+    const snapshot = join(folder, "snapshots", commit);
+    if ((await ifThere(lstat(snapshot))) === undefined)
+      await dropRefs(directories, join(folder, "refs"), commit);
+    await directories.prune(join(folder, "blobs"));
+  });
+}
+
+/** Whether any snapshot still has a link to this blob. */
+async function isUsed(folder: string, blob: string): Promise<boolean> {
+  const snapshots = join(folder, "snapshots");
+  const entries = (await ifThere(readdir(snapshots, { recursive: true, withFileTypes: true }))) ?? [];
+  for (const entry of entries) {
+    if (!entry.isSymbolicLink()) continue;
+    const target = await ifThere(readlink(join(entry.parentPath, entry.name)));
+    if (target !== undefined && resolve(entry.parentPath, target) === blob) return true;
+  }
+  return false;
+}
+
+/** Refs to a snapshot that is gone would make the whole repository corrupt to others (rule 3). */
+async function dropRefs(directories: Directories, refs: string, commit: string): Promise<void> {
+  const entries = (await ifThere(readdir(refs, { recursive: true, withFileTypes: true }))) ?? [];
+  for (const entry of entries) {
+    if (!entry.isFile()) continue;
+    const path = join(entry.parentPath, entry.name);
+    if (!isInside(path, refs) || (await readFile(path, "utf8")).trim() !== commit) continue;
+    await unlink(path);
+    await directories.prune(dirname(path));
+  }
+}

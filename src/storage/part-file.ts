@@ -1,0 +1,174 @@
+import {
+  close,
+  constants,
+  fchmod,
+  fdatasync,
+  fstat,
+  ftruncate,
+  open,
+  type Stats,
+  write,
+  writev,
+} from "node:fs";
+import { readlink, stat } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { promisify } from "node:util";
+import { DownloadError } from "../core/errors.ts";
+import type { PartFile } from "../core/ports.ts";
+import { codeOf, diskError, ifThere, onDisk } from "./errors.ts";
+
+const openFd = promisify(open);
+const closeFd = promisify(close);
+const statFd = promisify(fstat);
+const syncFd = promisify(fdatasync);
+const truncateFd = promisify(ftruncate);
+const chmodFd = promisify(fchmod);
+
+/** Longest vector the system takes (IOV_MAX). */
+const MOST_VECTORS = 1024;
+/** Partial files are nobody else's business until they are verified (F119). */
+const PARTIAL_MODE = 0o600;
+/** O_NOFOLLOW: a link under that name is refused. O_NONBLOCK: a FIFO there does not hang us (F90). Both are 0 on Windows. */
+const FLAGS =
+  constants.O_RDWR | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
+
+/** A partial file on disk, addressed by position; every call runs off the event loop. */
+export class DiskPart implements PartFile {
+  readonly path: string;
+  readonly initialLength: number;
+  /** Identity of what was opened: only this may be renamed (F92, F199). */
+  readonly identity: Pick<Stats, "dev" | "ino">;
+  readonly #fd: number;
+  #closed = false;
+  /** Writes finished, and how many of them the last good sync covers. */
+  #finished = 0;
+  #durable = 0;
+  #broken: DownloadError | undefined;
+
+  private constructor(path: string, fd: number, stats: Stats) {
+    this.path = path;
+    this.#fd = fd;
+    this.initialLength = stats.size;
+    this.identity = { dev: stats.dev, ino: stats.ino };
+    // What an earlier process wrote may not be synced yet.
+    this.#finished = stats.size > 0 ? 1 : 0;
+  }
+
+  /**
+   * Opens or creates `path`, whose directory is known to be really `realDir`. Throws `tampered` for anything but a
+   * regular file of that very directory.
+   */
+  static async open(path: string, realDir: string): Promise<DiskPart> {
+    const fd = await openFd(path, FLAGS, PARTIAL_MODE);
+    try {
+      const stats = await statFd(fd);
+      const place = await ifThere(readlink(`/proc/self/fd/${fd}`));
+      const moved = place !== undefined && place !== join(realDir, basename(path));
+      const foreign = stats.size > 0 && (await stat(realDir)).dev !== stats.dev;
+      if (!stats.isFile() || moved || foreign)
+        throw new DownloadError(
+          "tampered",
+          `${path} is not the partial file that was left there: remove it.`,
+        );
+      if ((stats.mode & 0o777) !== PARTIAL_MODE) await chmodFd(fd, PARTIAL_MODE);
+      return new DiskPart(path, fd, stats);
+    } catch (error) {
+      await closeFd(fd);
+      throw error;
+    }
+  }
+
+  async write(position: number, chunks: readonly Uint8Array[]): Promise<void> {
+    this.#checkUsable();
+    let queue = chunks.filter((chunk) => chunk.length > 0);
+    let at = position;
+    try {
+      while (queue.length > 0) {
+        const written = await this.#writeSome(queue, at);
+        // A limit is often met in the middle of a write; only the next one says which (F81).
+        if (written === 0)
+          throw new DownloadError("io", `Could not write ${this.path}: the system takes no more bytes.`);
+        at += written;
+        queue = drop(queue, written);
+      }
+    } catch (error) {
+      throw diskError(error, "write", this.path);
+    }
+    this.#finished++;
+  }
+
+  #writeSome(queue: readonly Uint8Array[], at: number): Promise<number> {
+    return new Promise((resolve, reject) => {
+      const done = (error: Error | null, written: number) => (error ? reject(error) : resolve(written));
+      const first = queue[0]!;
+      if (queue.length === 1) write(this.#fd, first, 0, first.length, at, done);
+      else writev(this.#fd, queue.slice(0, MOST_VECTORS), at, done);
+    });
+  }
+
+  async sync(): Promise<void> {
+    this.#checkBroken();
+    const covered = this.#finished;
+    if (covered === this.#durable) return;
+    this.#checkUsable();
+    try {
+      await syncFd(this.#fd);
+    } catch (error) {
+      // The next call would report success although the pages are lost (F85).
+      this.#broken = diskError(error, "sync", this.path);
+      throw this.#broken;
+    }
+    this.#durable = Math.max(this.#durable, covered);
+  }
+
+  async truncate(length: number): Promise<void> {
+    this.#checkUsable();
+    await onDisk("truncate", this.path, () => truncateFd(this.#fd, length));
+    this.#finished++;
+  }
+
+  /** Sets the mode of the open file. */
+  async chmod(mode: number): Promise<void> {
+    await onDisk("set the mode of", this.path, () => chmodFd(this.#fd, mode));
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await onDisk("close", this.path, () => closeFd(this.#fd));
+  }
+
+  #checkUsable(): void {
+    this.#checkBroken();
+    if (this.#closed)
+      throw new DownloadError("internal", `${basename(this.path)} was used after it had been closed.`);
+  }
+
+  #checkBroken(): void {
+    if (this.#broken) throw this.#broken;
+  }
+}
+
+/** What is left of the chunks after `count` bytes. */
+function drop(chunks: readonly Uint8Array[], count: number): Uint8Array[] {
+  let rest = count;
+  let i = 0;
+  while (i < chunks.length && rest >= chunks[i]!.length) rest -= chunks[i++]!.length;
+  const left = chunks.slice(i);
+  if (rest > 0) left[0] = left[0]!.subarray(rest);
+  return left;
+}
+
+/** Opens the partial file; `ensure` makes its directory and returns the real path of it. */
+export async function openPart(path: string, ensure: (dir: string) => Promise<string>): Promise<DiskPart> {
+  return onDisk("open", path, async () => {
+    const dir = dirname(path);
+    try {
+      return await DiskPart.open(path, await ensure(dir));
+    } catch (error) {
+      // Another download may have removed the directory as empty in between.
+      if (codeOf(error) !== "ENOENT") throw error;
+      return DiskPart.open(path, await ensure(dir));
+    }
+  });
+}

@@ -1,0 +1,73 @@
+import { mkdir, realpath, stat } from "node:fs/promises";
+import { dirname, resolve, sep } from "node:path";
+import { DownloadError } from "../core/errors.ts";
+import type { Clock } from "../core/ports.ts";
+import { diskError, ifThere } from "./errors.ts";
+
+/** How long one look at a root counts; a volume that disappears is noticed by the next file (F94). */
+const FRESH_MS = 250;
+
+/** Whether `path` is `folder` or lies below it; both absolute and normal. */
+export function isInside(path: string, folder: string): boolean {
+  return path === folder || path.startsWith(folder.endsWith(sep) ? folder : folder + sep);
+}
+
+/** A directory of ours: nothing is written outside of it, whatever links lie inside (F198). */
+export class Root {
+  readonly path: string;
+  readonly #clock: Clock;
+  #device: number | undefined;
+  #real = "";
+  #seenAt = Number.NEGATIVE_INFINITY;
+
+  constructor(path: string, clock: Clock) {
+    this.path = resolve(path);
+    this.#clock = clock;
+  }
+
+  /**
+   * Makes sure that the root is there and on the volume it was on before; returns its real path. Creates it when
+   * missing, but never in place of a volume that is gone (F94). Throws `volume_gone read_only no_space`.
+   */
+  async ready(): Promise<string> {
+    const now = this.#clock.monotonic();
+    if (now - this.#seenAt < FRESH_MS) return this.#real;
+    try {
+      await this.#look();
+    } catch (error) {
+      throw diskError(error, "use the directory", this.path);
+    }
+    this.#seenAt = now;
+    return this.#real;
+  }
+
+  async #look(): Promise<void> {
+    const there = await ifThere(stat(this.path));
+    const device = there?.dev ?? (await deviceAbove(this.path));
+    if (this.#device !== undefined && device !== this.#device) throw this.#gone();
+    if (!there) await mkdir(this.path, { recursive: true });
+    else if (!there.isDirectory())
+      throw new DownloadError(
+        "name_collision",
+        `${this.path} is not a directory: move it away or configure another one.`,
+      );
+    this.#device = (await stat(this.path)).dev;
+    this.#real = await realpath(this.path);
+  }
+
+  #gone(): DownloadError {
+    return new DownloadError(
+      "volume_gone",
+      `The volume of ${this.path} is gone: attach or mount it again, downloads go on by themselves.`,
+    );
+  }
+}
+
+/** Device of the nearest directory above that exists. */
+async function deviceAbove(path: string): Promise<number | undefined> {
+  for (let dir = dirname(path); ; dir = dirname(dir)) {
+    const found = await ifThere(stat(dir));
+    if (found) return found.dev;
+    if (dir === dirname(dir)) return undefined;
+  }
+}

@@ -1,0 +1,103 @@
+import { readdir, stat, statfs } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { DownloadError } from "../core/errors.ts";
+import type { Clock, Reservation } from "../core/ports.ts";
+import { ifThere, onDisk } from "./errors.ts";
+
+/** How long a count of all model files stays good: it walks the whole tree. */
+const COUNT_MS = 10_000;
+
+/** Space on the volumes of ours, with what running downloads still need taken into account (F78). */
+export class Space {
+  readonly #keepFree: number;
+  readonly #clock: Clock;
+  /** Device -> bytes still to come. */
+  readonly #reserved = new Map<number, number>();
+  #counted: { at: number; bytes: number } | undefined;
+
+  constructor(keepFree: number, clock: Clock) {
+    this.#keepFree = keepFree;
+    this.#clock = clock;
+  }
+
+  get reservedBytes(): number {
+    return [...this.#reserved.values()].reduce((sum, bytes) => sum + bytes, 0);
+  }
+
+  /** Free bytes for us on the volume of `path`, less what is reserved there and what is always kept free; not below 0. */
+  async free(path: string): Promise<number> {
+    const { device, free } = await this.#volume(path);
+    return Math.max(0, free - this.#keepFree - (this.#reserved.get(device) ?? 0));
+  }
+
+  /** Throws `no_space` with both figures when the bytes do not fit. */
+  async reserve(path: string, bytes: number): Promise<Reservation> {
+    const { device, free } = await this.#volume(path);
+    // No await from here on: of two that ask together, the second sees the first.
+    const reserved = this.#reserved.get(device) ?? 0;
+    const left = Math.max(0, free - this.#keepFree - reserved);
+    if (bytes > left) throw notEnough(path, bytes, left, reserved);
+    let open = bytes;
+    this.#reserved.set(device, reserved + bytes);
+    const give = (back: number) => {
+      const amount = Math.min(Math.max(0, back), open);
+      open -= amount;
+      const rest = (this.#reserved.get(device) ?? 0) - amount;
+      if (rest > 0) this.#reserved.set(device, rest);
+      else this.#reserved.delete(device);
+    };
+    return { shrink: give, release: () => give(open) };
+  }
+
+  /** Bytes of all regular files below the folders; a file with several names counts once. */
+  async used(folders: readonly string[]): Promise<number> {
+    const now = this.#clock.monotonic();
+    if (this.#counted && now - this.#counted.at < COUNT_MS) return this.#counted.bytes;
+    const seen = new Set<string>();
+    let bytes = 0;
+    for (const folder of folders) bytes += await count(folder, seen);
+    this.#counted = { at: now, bytes };
+    return bytes;
+  }
+
+  /** Of the nearest directory above `path` that exists. */
+  async #volume(path: string): Promise<{ device: number; free: number }> {
+    return onDisk("ask for the free space of", path, async () => {
+      for (let at = path; ; at = dirname(at)) {
+        const there = await ifThere(stat(at));
+        if (!there) continue;
+        const { bavail, bsize } = await statfs(at);
+        return { device: there.dev, free: bavail * bsize };
+      }
+    });
+  }
+}
+
+async function count(folder: string, seen: Set<string>): Promise<number> {
+  let bytes = 0;
+  for (const entry of (await ifThere(readdir(folder, { withFileTypes: true }))) ?? []) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) bytes += await count(path, seen);
+    if (!entry.isFile()) continue;
+    const found = await ifThere(stat(path));
+    const key = `${found?.dev}:${found?.ino}`;
+    if (!found || seen.has(key)) continue;
+    seen.add(key);
+    bytes += found.size;
+  }
+  return bytes;
+}
+
+function notEnough(path: string, needed: number, left: number, reserved: number): DownloadError {
+  const others = reserved > 0 ? `, with ${size(reserved)} kept for other downloads` : "";
+  return new DownloadError(
+    "no_space",
+    `Not enough space for ${path}: ${size(needed)} are needed and ${size(left)} are free${others}. Make room, it goes on by itself.`,
+  );
+}
+
+function size(bytes: number): string {
+  const units = ["bytes", "KiB", "MiB", "GiB", "TiB"];
+  const power = bytes < 1024 ? 0 : Math.min(units.length - 1, Math.floor(Math.log2(bytes) / 10));
+  return power === 0 ? `${bytes} bytes` : `${(bytes / 1024 ** power).toFixed(1)} ${units[power]}`;
+}
