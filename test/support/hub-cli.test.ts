@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
+import { Lines } from "./until.ts";
 
 const CLI = join(import.meta.dir, "hub-cli.ts");
 
@@ -7,18 +8,9 @@ function start(...args: string[]) {
   return Bun.spawn([process.execPath, CLI, ...args], { stdout: "pipe", stderr: "pipe", stdin: "ignore" });
 }
 
-async function firstLine(stream: ReadableStream<Uint8Array>): Promise<string> {
-  let text = "";
-  for await (const chunk of stream) {
-    text += new TextDecoder().decode(chunk);
-    if (text.includes("\n")) break;
-  }
-  return text.split("\n")[0]!;
-}
-
 test.each(["SIGINT", "SIGTERM"] as const)("serves until %s and then ends with 0", async (signal) => {
   const child = start("--port", "0", "--cdn-port", "0", "--size", "1MB", "--json");
-  const { endpoint, cdn, token, repos } = JSON.parse(await firstLine(child.stdout));
+  const { endpoint, cdn, token, repos } = JSON.parse(await new Lines(child.stdout).waitFor(/^\{/));
   expect(repos).toHaveLength(5);
   expect(new URL(cdn).hostname).not.toBe(new URL(endpoint).hostname);
   const big = await fetch(`${endpoint}/acme/big-gguf/resolve/main/big-Q4_K_M.gguf`);
@@ -32,13 +24,11 @@ test.each(["SIGINT", "SIGTERM"] as const)("serves until %s and then ends with 0"
 
 test("prints every repository with a command to paste", async () => {
   const child = start("--port", "0", "--cdn-port", "0");
-  let text = "";
-  for await (const chunk of child.stdout) {
-    text += new TextDecoder().decode(chunk);
-    if (text.includes("Ctrl-C")) break;
-  }
+  const lines = new Lines(child.stdout);
+  await lines.waitFor(/Ctrl-C/);
   child.kill();
   await child.exited;
+  const text = lines.all.join("\n");
   expect(text.match(/curl -X POST http:\/\/127\.0\.0\.1:8080\/v1\/downloads/g)).toHaveLength(5);
   expect(text).toContain(`-d '{"repo_id":"acme/tiny-gguf","filename":"tiny-Q4_K_M.gguf"}'`);
   expect(text).toMatch(/HF_ENDPOINT=http:\/\/127\.0\.0\.1:\d+ bun run start/);
