@@ -1,0 +1,84 @@
+/** The built-in page: embedded in the executable, built from `web/` at start when run from source. */
+import { join } from "node:path";
+import index from "../web/index.html";
+
+export interface WebAssets {
+  /** The asset at this path of the URL, `/` for the page; undefined when there is none. */
+  lookup(path: string): Response | undefined;
+}
+
+interface Asset {
+  bytes: Uint8Array<ArrayBuffer>;
+  type: string;
+  etag: string;
+  /** Its name holds the hash of its content. */
+  immutable: boolean;
+}
+
+/** What a HTML import is inside a compiled executable (DESIGN §6); from source it is empty. */
+interface Embedded {
+  index: string;
+  files: { path: string; headers: { "content-type": string } }[];
+}
+
+/** No script, style or connection but our own; nobody may frame the page (F202). */
+const POLICY = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "img-src 'self'",
+  "connect-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join("; ");
+
+export async function createWebAssets(): Promise<WebAssets> {
+  const embedded = index as unknown as Partial<Embedded>;
+  const files = embedded.files === undefined ? await built() : await fromExecutable(embedded as Embedded);
+  const assets = new Map(files);
+  return {
+    lookup(path) {
+      const asset = assets.get(path);
+      return asset === undefined ? undefined : new Response(asset.bytes, { headers: headersOf(asset) });
+    },
+  };
+}
+
+function headersOf({ type, etag, immutable }: Asset): Record<string, string> {
+  return {
+    "Content-Type": type,
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cache-Control": immutable ? "public, max-age=31536000, immutable" : "no-cache",
+    ETag: etag,
+  };
+}
+
+async function fromExecutable({ index: page, files }: Embedded): Promise<[string, Asset][]> {
+  return Promise.all(
+    files.map(({ path, headers }) => entry(path, path === page, headers["content-type"], Bun.file(path))),
+  );
+}
+
+async function built(): Promise<[string, Asset][]> {
+  const result = await Bun.build({
+    entrypoints: [join(import.meta.dir, "../web/index.html")],
+    minify: true,
+    publicPath: "/",
+  });
+  return Promise.all(
+    result.outputs.map((output) =>
+      entry(output.path, output.type.startsWith("text/html"), output.type, output),
+    ),
+  );
+}
+
+async function entry(path: string, isPage: boolean, type: string, content: Blob): Promise<[string, Asset]> {
+  const bytes = new Uint8Array(await content.arrayBuffer());
+  const name = path.split(/[/\\]/).at(-1);
+  const etag = `"${Bun.hash(bytes).toString(36)}"`;
+  return [isPage ? "/" : `/${name}`, { bytes, type, etag, immutable: !isPage }];
+}
