@@ -136,7 +136,11 @@ test("F59 a refused and a dropped connection are connect errors", async () => {
 test("F58 a server that accepts and says nothing is a timeout, not a connect error", async () => {
   await using quiet = await startOrigin();
   quiet.on({}, { kind: "stall", at: "start" });
-  const waiting = client().request({ url: quiet.url("/file"), connectTimeoutMs: 100, headerTimeoutMs: 400 });
+  const waiting = client().request({
+    url: quiet.url("/file"),
+    connectTimeoutMs: 1_000,
+    headerTimeoutMs: 1_500,
+  });
   expect(await failure(waiting)).toMatchObject({ code: "timeout" });
 });
 
