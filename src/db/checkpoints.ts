@@ -1,0 +1,77 @@
+import type { Database as Sqlite } from "bun:sqlite";
+import type { Log } from "../core/ports.ts";
+
+/** A commit writes a few pages: this keeps the log at some ten megabytes (F231). */
+const COMMITS = 2000;
+/** The log shrinks to this when it starts over. */
+const LOG_BYTES = 32 * 1024 * 1024;
+/** Where the worker cannot do it, SQLite does it itself, on the thread of whoever commits, at this many pages. */
+const OWN_PAGES = 1000;
+const BACKSTOP_PAGES = 16_384;
+
+/** Keeps the write-ahead log short, from a worker, because a checkpoint waits for the disk. */
+export class Checkpoints {
+  readonly #db: Sqlite;
+  readonly #path: string;
+  readonly #log: Log;
+  #shared: boolean;
+  #commits = 0;
+  #running: Promise<void> | undefined;
+
+  constructor(db: Sqlite, path: string, shared: boolean, log: Log) {
+    this.#db = db;
+    this.#path = path;
+    this.#shared = shared;
+    this.#log = log;
+    db.run(`PRAGMA wal_autocheckpoint = ${shared ? BACKSTOP_PAGES : OWN_PAGES}`);
+    db.run(`PRAGMA journal_size_limit = ${LOG_BYTES}`);
+  }
+
+  /** Call after each commit. */
+  committed(): void {
+    if (++this.#commits >= COMMITS) this.begin();
+  }
+
+  /** Starts one in the background, unless one is under way. */
+  begin(): void {
+    if (!this.#shared || this.#running) return;
+    this.#commits = 0;
+    this.#running = this.#inWorker()
+      .catch((error) => this.#log.debug("checkpoint put off", { error: String(error) }))
+      .finally(() => {
+        this.#running = undefined;
+      });
+  }
+
+  /** Writes the whole log into the database and syncs that; rejects when it could not. */
+  async complete(): Promise<void> {
+    await this.#running;
+    if (this.#shared) return this.#inWorker();
+    const result = this.#db.query("PRAGMA wal_checkpoint(RESTART)").get() as { busy: number };
+    if (result.busy !== 0) throw new Error("a reader or writer is in the way");
+  }
+
+  async close(): Promise<void> {
+    await this.#running;
+  }
+
+  async #inWorker(): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const worker = new Worker(new URL("./checkpoint.worker.ts", import.meta.url));
+    worker.onmessage = (event: MessageEvent<{ ok: boolean; message?: string }>) =>
+      event.data.ok ? resolve() : reject(new Error(event.data.message));
+    worker.onerror = (event) => {
+      // No worker to be had: SQLite does without, at the price of a pause now and then.
+      this.#shared = false;
+      this.#db.run(`PRAGMA wal_autocheckpoint = ${OWN_PAGES}`);
+      this.#log.warn("checkpoints run on the main thread", { error: event.message });
+      reject(new Error(event.message));
+    };
+    worker.postMessage({ path: this.#path });
+    try {
+      await promise;
+    } finally {
+      worker.terminate();
+    }
+  }
+}

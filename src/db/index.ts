@@ -1,0 +1,107 @@
+import { randomUUID } from "node:crypto";
+import { readFileSync } from "node:fs";
+import type { Database } from "../core/database.ts";
+import type { Clock, Log } from "../core/ports.ts";
+import { changes } from "./changes.ts";
+import { downloads } from "./downloads.ts";
+import { isCorrupt, toDatabaseError } from "./errors.ts";
+import { files } from "./files.ts";
+import { lists } from "./list.ts";
+import { lockDirectory, prepareDirectory } from "./lock.ts";
+import { order } from "./order.ts";
+import { queue } from "./queue.ts";
+import { Ranges, receipts, voidOtherBoots } from "./receipts.ts";
+import { salvage } from "./salvage.ts";
+import { engines, settings } from "./settings.ts";
+import { type Connection, connect, setAside } from "./sqlite.ts";
+import { Store } from "./store.ts";
+
+export interface DatabaseOptions {
+  dataDir: string;
+  clock: Clock;
+  log: Log;
+  /** Identifies the run of the machine; read from the kernel where it tells. */
+  bootId?: string;
+}
+
+/**
+ * Opens the database of a data directory, creating both where they are missing. Throws DownloadError: `locked` when
+ * another process has the directory, `internal` when a newer modelhaul wrote it, `read_only`, `no_space`, `io`.
+ */
+export async function openDatabase(options: DatabaseOptions): Promise<Database> {
+  const { dataDir, clock } = options;
+  prepareDirectory(dataDir);
+  const lock = await lockDirectory(dataDir, clock);
+  try {
+    return assemble(await openStore(options), () => lock.release());
+  } catch (error) {
+    lock.release();
+    throw toDatabaseError(error, dataDir);
+  }
+}
+
+async function openStore({ dataDir, clock, log, bootId }: DatabaseOptions): Promise<Store> {
+  const { db, path, shared } = connectOrRebuild(dataDir, clock, log);
+  try {
+    const store = new Store({
+      db,
+      path,
+      shared,
+      dataDir,
+      clock,
+      log,
+      boot: bootId ?? bootIdOfMachine(),
+    });
+    await store.write(() => voidOtherBoots(store));
+    return store;
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+/** A damaged database is kept aside and what can be read of it saved; nobody has to delete anything (F103, I5). */
+function connectOrRebuild(dataDir: string, clock: Clock, log: Log): Connection {
+  try {
+    return connect(dataDir);
+  } catch (error) {
+    if (!isCorrupt(error)) throw error;
+    const copy = setAside(dataDir, clock.now());
+    const connection = connect(dataDir);
+    const saved = salvage(copy, connection.db);
+    log.warn("The database was damaged. A copy was kept, what could be read was saved, model files stay.", {
+      copy,
+      downloads: saved,
+      error: String(error),
+    });
+    return connection;
+  }
+}
+
+/** Where the machine does not tell, each process is a boot of its own: written watermarks end with it. */
+function bootIdOfMachine(): string {
+  try {
+    return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+  } catch {
+    return `process-${randomUUID()}`;
+  }
+}
+
+function assemble(store: Store, release: () => void): Database {
+  const ranges = new Ranges();
+  return {
+    ...downloads(store),
+    ...lists(store),
+    ...queue(store),
+    ...order(store),
+    ...files(store, ranges),
+    ...receipts(store, ranges),
+    ...changes(store),
+    ...settings(store),
+    ...engines(store),
+    close: async () => {
+      await store.close();
+      release();
+    },
+  };
+}

@@ -1,0 +1,69 @@
+import { Database as Sqlite } from "bun:sqlite";
+import { chmodSync, closeSync, existsSync, mkdirSync, openSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { DownloadError } from "../core/errors.ts";
+import type { Clock } from "../core/ports.ts";
+import { isBusy, toDatabaseError } from "./errors.ts";
+
+/** An earlier process may be on its way out; one that stays is reported within a second (F109). */
+const PATIENCE_MS = 700;
+const STEP_MS = 50;
+
+export interface Lock {
+  release(): void;
+}
+
+/** Makes the data directory, 0700 when it is ours alone to shape: new or empty (F119). Throws `read_only`, `io`. */
+export function prepareDirectory(dataDir: string): void {
+  try {
+    mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+    if (readdirSync(dataDir).length === 0) chmodSync(dataDir, 0o700);
+  } catch (error) {
+    throw toDatabaseError(error, dataDir);
+  }
+}
+
+/**
+ * Makes an owner-only file, so that what SQLite puts beside it inherits the mode. Never opens an existing one:
+ * closing any descriptor of a file drops the POSIX locks this process holds on it.
+ */
+export function ensureFile(path: string): void {
+  if (existsSync(path)) chmodSync(path, 0o600);
+  else closeSync(openSync(path, "wx", 0o600));
+}
+
+/**
+ * Takes the data directory for this process: an exclusive transaction on `lock.db`, which the kernel ends with the
+ * process, however it dies (F109). Throws `locked` when another process has it.
+ */
+export async function lockDirectory(dataDir: string, clock: Clock): Promise<Lock> {
+  const deadline = clock.monotonic() + PATIENCE_MS;
+  const path = join(dataDir, "lock.db");
+  for (;;) {
+    try {
+      ensureFile(path);
+      return holdLock(path);
+    } catch (error) {
+      if (!isBusy(error)) throw toDatabaseError(error, dataDir);
+      if (clock.monotonic() >= deadline)
+        throw new DownloadError(
+          "locked",
+          `The data directory ${dataDir} is in use by another modelhaul process. Stop that one, or choose another with --data-dir.`,
+          { cause: error },
+        );
+    }
+    await clock.sleep(STEP_MS);
+  }
+}
+
+function holdLock(path: string): Lock {
+  const db = new Sqlite(path, { readwrite: true, create: true });
+  try {
+    db.run("PRAGMA busy_timeout = 0");
+    db.run("BEGIN EXCLUSIVE");
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+  return { release: () => db.close() };
+}

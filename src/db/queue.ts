@@ -1,0 +1,91 @@
+import type { Database } from "../core/database.ts";
+import { type Download, RUNNING } from "../core/download.ts";
+import { many, OPEN, one } from "./downloads.ts";
+import { DOWNLOAD } from "./rows.ts";
+import type { Store } from "./store.ts";
+
+const RETURNING = `RETURNING ${DOWNLOAD.columns}`;
+const RUNNING_STATES = RUNNING.map((state) => `'${state}'`).join(", ");
+
+export function queue(store: Store) {
+  // Whoever claims or beats in this process is alive; every other owner died with an earlier one.
+  const alive = new Set<string>();
+  return {
+    claim: (owner, now, leaseUntil) => {
+      alive.add(owner);
+      return claim(store, owner, now, leaseUntil);
+    },
+    heartbeat: (owner, leaseUntil) => {
+      alive.add(owner);
+      return heartbeat(store, owner, leaseUntil);
+    },
+    recover: (now) => recover(store, now, alive),
+    nextDue: (now) => store.read(() => nextDue(store, now)),
+    place: (id) => store.read(() => place(store, id)),
+  } satisfies Partial<Database>;
+}
+
+/** The statement of `claim`: one index read, in queue order, for the first row that may run. */
+export const CLAIM = `
+  UPDATE downloads SET
+    previous_state = state, state = 'downloading', owner = ?, lease_until = ?, not_before = NULL, waiting = NULL, seq = ?
+  WHERE n = (
+    SELECT n FROM downloads
+    WHERE state = 'queued' AND intent IS NULL AND (not_before IS NULL OR not_before <= ?)
+    ORDER BY priority DESC, position, n LIMIT 1)
+  ${RETURNING}`;
+
+/** Not synced: a claim that a power cut takes back is a row that waits in the queue, as it should. */
+function claim(store: Store, owner: string, now: number, leaseUntil: number): Promise<Download | undefined> {
+  return store.write(() => one(store, CLAIM, owner, leaseUntil, store.seq(), now), { sync: false });
+}
+
+async function heartbeat(store: Store, owner: string, leaseUntil: number): Promise<void> {
+  const sql = `UPDATE downloads SET lease_until = ? WHERE state IN (${RUNNING_STATES}) AND owner = ?`;
+  await store.write(() => store.run(sql, leaseUntil, owner), { sync: false });
+}
+
+/**
+ * Gives back what nobody alive leads, and names the rows whose wish (pause, cancel) nobody has honoured yet: a
+ * process that died in between left them to us (I2).
+ */
+async function recover(store: Store, now: number, alive: ReadonlySet<string>): Promise<Download[]> {
+  const orphans = `SELECT id FROM downloads WHERE state IN (${RUNNING_STATES}) AND
+    (lease_until < ? OR owner NOT IN (SELECT value FROM json_each(?)))`;
+  const values = [now, JSON.stringify([...alive])];
+  const count = await store.read(() => store.all(orphans, ...values).length);
+  return store.write(
+    () => {
+      const ids = store.all<{ id: string }>(orphans, ...values).slice(0, count);
+      const free = `UPDATE downloads SET previous_state = state, state = 'queued', owner = NULL, lease_until = NULL, seq = ?
+        WHERE id = ? ${RETURNING}`;
+      const freed = ids.map(({ id }) => one(store, free, store.seq(), id)!);
+      const known = new Set(freed.map((row) => row.id));
+      const wished = many(
+        store,
+        `SELECT ${DOWNLOAD.columns} FROM downloads WHERE intent IS NOT NULL AND owner IS NULL AND ${OPEN} ORDER BY n`,
+      );
+      return [...freed, ...wished.filter((row) => !known.has(row.id))];
+    },
+    { seqs: count + 1 },
+  );
+}
+
+function nextDue(store: Store, now: number): number | undefined {
+  const sql = `SELECT min(not_before) AS due FROM downloads
+    WHERE state = 'queued' AND not_before IS NOT NULL AND not_before > ?`;
+  return store.get<{ due: number | null }>(sql, now)?.due ?? undefined;
+}
+
+function place(store: Store, id: string): number | undefined {
+  const row = store.get<{ priority: number; position: number; n: number }>(
+    "SELECT priority, position, n FROM downloads WHERE id = ? AND state = 'queued'",
+    id,
+  );
+  if (!row) return undefined;
+  const { priority, position, n } = row;
+  const sql = `SELECT
+    (SELECT count(*) FROM downloads WHERE state = 'queued' AND priority > ?) +
+    (SELECT count(*) FROM downloads WHERE state = 'queued' AND priority = ? AND (position, n) < (?, ?)) AS ahead`;
+  return store.get<{ ahead: number }>(sql, priority, priority, position, n)!.ahead + 1;
+}

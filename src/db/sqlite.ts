@@ -1,0 +1,84 @@
+import { Database as Sqlite } from "bun:sqlite";
+import { existsSync, renameSync, statfsSync } from "node:fs";
+import { join } from "node:path";
+import { ensureFile } from "./lock.ts";
+import { migrate, refuseNewer, versionOf } from "./migrate.ts";
+
+/** NFS, SMB, CIFS, 9p, FUSE: file systems whose shared memory cannot be relied on. */
+const NETWORK_TYPES = new Set([0x6969, 0x517b, 0xff534d42, 0xfe534d42, 0x01021997, 0x65735546]);
+
+export interface Connection {
+  db: Sqlite;
+  path: string;
+  /** False: this connection alone may open the database, without shared memory. */
+  shared: boolean;
+}
+
+/**
+ * Opens `state.db` with its schema up to date. Throws SQLite's corruption errors for the caller to handle, and
+ * `internal` for a database of a newer modelhaul.
+ */
+export function connect(dataDir: string, shared = !isNetwork(dataDir)): Connection {
+  const path = join(dataDir, "state.db");
+  if (existsSync(path)) inspect(path, dataDir);
+  for (const name of [path, `${path}-wal`, `${path}-shm`])
+    if (name === path || existsSync(name)) ensureFile(name);
+  const db = new Sqlite(path, { readwrite: true, create: true });
+  try {
+    // Nobody may stop the event loop for a lock: the store waits for it between tries instead.
+    db.run("PRAGMA busy_timeout = 0");
+    // Without shared memory WAL works on network file systems too, for one process (F106); lock.db sees to that.
+    if (!shared) db.run("PRAGMA locking_mode = EXCLUSIVE");
+    db.run("PRAGMA journal_mode = WAL");
+    // No sync with each commit: the store brings the log to disk itself where that was promised.
+    db.run("PRAGMA synchronous = NORMAL");
+    db.run("PRAGMA foreign_keys = ON");
+    db.run("PRAGMA cache_size = -16384");
+    migrate(db);
+    checkAfterCrash(db);
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+  return { db, path, shared };
+}
+
+/** Looks before anything is written, were it only a log that is folded in (F107). */
+function inspect(path: string, dataDir: string): void {
+  const db = new Sqlite(path, { readonly: true });
+  try {
+    refuseNewer(versionOf(db), dataDir);
+  } finally {
+    db.close();
+  }
+}
+
+/** A database that was not closed is looked through once; one that was is trusted, so that starting stays quick. */
+function checkAfterCrash(db: Sqlite): void {
+  const clean = db.query("SELECT value FROM meta WHERE key = 'clean'").get() as { value: string } | null;
+  if (clean?.value === "0") {
+    const [first] = db.query("PRAGMA quick_check(1)").values() as [[string]];
+    if (first[0] !== "ok") throw new CorruptDatabase(first[0]);
+  }
+  db.run("INSERT INTO meta VALUES ('clean', '0') ON CONFLICT DO UPDATE SET value = '0'");
+}
+
+/** What `quick_check` found, in the form of SQLite's own report. */
+class CorruptDatabase extends Error {
+  override readonly name = "SQLiteError";
+  readonly code = "SQLITE_CORRUPT";
+}
+
+function isNetwork(dataDir: string): boolean {
+  return NETWORK_TYPES.has(statfsSync(dataDir).type);
+}
+
+/** Moves a damaged database out of the way, with its log; returns where it is now (F103). */
+export function setAside(dataDir: string, now: number): string {
+  const path = join(dataDir, "state.db");
+  const aside = `${path}.damaged-${new Date(now).toISOString().replace(/[:.]/g, "-")}`;
+  for (const suffix of ["-wal", "-shm", ""]) {
+    if (existsSync(path + suffix)) renameSync(path + suffix, aside + suffix);
+  }
+  return aside;
+}

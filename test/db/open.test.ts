@@ -1,0 +1,188 @@
+import { Database as Sqlite } from "bun:sqlite";
+import { describe, expect, test } from "bun:test";
+import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { systemClock } from "../../src/core/clock.ts";
+import { openDatabase } from "../../src/db/index.ts";
+import { STEPS } from "../../src/db/migrate.ts";
+import { child } from "./child.ts";
+import { fileDraft, insert, recordingLog } from "./rows.ts";
+import { open, tempDir } from "./support.ts";
+
+const modeOf = (path: string) => (statSync(path).mode & 0o777).toString(8);
+
+describe("the data directory", () => {
+  test("F119 is made 0700 with files 0600, whatever the umask and however wide they were", async () => {
+    const dataDir = join(tempDir(), "new", "data");
+    const old = process.umask(0);
+    try {
+      const db = await open({ dataDir });
+      await insert(db);
+      expect(modeOf(dataDir)).toBe("700");
+      for (const name of readdirSync(dataDir))
+        expect([name, modeOf(join(dataDir, name))]).toEqual([name, "600"]);
+      expect(readdirSync(dataDir)).toContain("state.db-wal");
+      await db.close();
+      chmodSync(join(dataDir, "state.db"), 0o644);
+      await insert(await open({ dataDir }));
+      for (const name of readdirSync(dataDir))
+        expect([name, modeOf(join(dataDir, name))]).toEqual([name, "600"]);
+    } finally {
+      process.umask(old);
+    }
+  });
+
+  test("one that holds other things keeps its mode", async () => {
+    const dataDir = tempDir();
+    writeFileSync(join(dataDir, "something"), "");
+    chmodSync(dataDir, 0o755);
+    await open({ dataDir });
+    expect(modeOf(dataDir)).toBe("755");
+  });
+
+  test("a path that cannot be a directory is refused with the path in the message", async () => {
+    const file = join(tempDir(), "file");
+    writeFileSync(file, "");
+    await expect(open({ dataDir: join(file, "data") })).rejects.toThrow(file);
+  });
+
+  test("F109 a second opener in this process is told who holds it, and gets it once it is free", async () => {
+    const dataDir = tempDir();
+    const first = await open({ dataDir });
+    await expect(open({ dataDir })).rejects.toMatchObject({ name: "DownloadError", code: "locked" });
+    await expect(open({ dataDir })).rejects.toThrow(`${dataDir} is in use by another modelhaul process`);
+    await first.close();
+    await insert(await open({ dataDir }));
+  });
+
+  test("F109 the lock is the process's own: held against others while it lives, gone when it is killed", async () => {
+    const dataDir = tempDir();
+    const holder = child("hold", dataDir);
+    expect(await holder.line()).toBe("open");
+    await expect(open({ dataDir })).rejects.toMatchObject({ code: "locked" });
+    const second = child("hold", dataDir);
+    expect(await second.line()).toBe("error locked");
+    await second.exited;
+    holder.kill();
+    await holder.exited;
+    await insert(await open({ dataDir }));
+  });
+
+  test("a lock file left behind by anything is no obstacle (I5)", async () => {
+    const dataDir = tempDir();
+    writeFileSync(join(dataDir, "lock.db"), "");
+    await open({ dataDir });
+  });
+});
+
+describe("an existing database", () => {
+  test("keeps everything over close and open, and numbers go on growing", async () => {
+    const dataDir = tempDir();
+    const first = await open({ dataDir });
+    const row = await insert(first);
+    await first.saveSetting("k", 1);
+    const seq = first.nextSeq();
+    await first.close();
+    expect(readdirSync(dataDir).sort()).toEqual(["lock.db", "state.db"]);
+    const second = await open({ dataDir });
+    expect(await second.get(row.id)).toEqual(row);
+    expect(await second.setting("k")).toBe(1);
+    expect(second.nextSeq()).toBeGreaterThan(seq);
+  });
+
+  test("F107 of a newer version is refused with both versions named, and not a byte is written", async () => {
+    const dataDir = tempDir();
+    await (await open({ dataDir })).close();
+    const path = join(dataDir, "state.db");
+    const raw = new Sqlite(path);
+    raw.run(`PRAGMA user_version = ${STEPS.length + 7}`);
+    raw.close();
+    const before = readFileSync(path);
+    const error = await open({ dataDir }).catch((e: unknown) => e);
+    expect(error).toMatchObject({ name: "DownloadError" });
+    expect(String(error)).toContain(
+      `newer modelhaul (schema ${STEPS.length + 7}, this one knows ${STEPS.length})`,
+    );
+    expect(readFileSync(path).equals(before)).toBe(true);
+    expect(readdirSync(dataDir).filter((name) => name.includes("damaged"))).toEqual([]);
+  });
+
+  test("F107 is refused even when the newer version was killed with its changes still in the log", async () => {
+    const dataDir = tempDir();
+    const writer = child("newer", dataDir);
+    expect(await writer.line()).toBe("written");
+    writer.kill();
+    await writer.exited;
+    const log = readFileSync(join(dataDir, "state.db-wal"));
+    await expect(open({ dataDir })).rejects.toThrow("newer modelhaul");
+    expect(readFileSync(join(dataDir, "state.db-wal")).equals(log)).toBe(true);
+  });
+
+  test.each([
+    ["that is no database", (path: string) => writeFileSync(path, "not a database, not by far".repeat(400))],
+    ["cut to half a page", (path: string) => writeFileSync(path, readFileSync(path).subarray(0, 2000))],
+  ])("F103 %s is kept aside and a fresh one made, with a warning that names the copy", async (_, damage) => {
+    const dataDir = tempDir();
+    const models = join(dataDir, "models");
+    mkdirSync(models);
+    writeFileSync(join(models, "m.gguf"), "weights");
+    const first = await open({ dataDir });
+    await insert(first);
+    await first.close();
+    damage(join(dataDir, "state.db"));
+    const damaged = readFileSync(join(dataDir, "state.db"));
+    const log = recordingLog();
+    const db = await open({ dataDir, log });
+    await insert(db);
+    const warning = log.lines.find((line) => line.level === "warn");
+    expect(warning?.message).toContain("damaged");
+    expect(readFileSync(String(warning?.fields?.copy)).equals(damaged)).toBe(true);
+    expect(readFileSync(join(models, "m.gguf"), "utf8")).toBe("weights");
+  });
+
+  test("F103 what can still be read of a damaged one is saved, and its numbers are not given twice", async () => {
+    const dataDir = tempDir();
+    const first = await open({ dataDir });
+    const rows = [];
+    for (let i = 0; i < 300; i++) rows.push(await insert(first, { labels: { i: String(i) } }));
+    const [file] = await first.putFiles(rows[0]!.id, [fileDraft(rows[0]!.id, "x")]);
+    await first.saveDurable([{ fileId: file!.id, receipts: [{ start: 0, length: 7 }] }]);
+    await first.saveSetting("k", "v");
+    await first.close();
+    const path = join(dataDir, "state.db");
+    damageIndex(path, "downloads_model");
+    const log = recordingLog();
+    const db = await open({ dataDir, log });
+    expect(log.lines.map((line) => line.fields?.downloads)).toEqual([300]);
+    expect(await db.get(rows[299]!.id)).toEqual(rows[299]!);
+    expect((await db.list({ labels: { i: "150" } }, { limit: 9 })).items).toEqual([rows[150]!]);
+    expect(await db.receipts(file!.id)).toEqual([{ start: 0, length: 7 }]);
+    expect(await db.setting("k")).toBe("v");
+    expect((await insert(db)).seq).toBeGreaterThan(rows[299]!.seq);
+  });
+
+  test("after an orderly close the whole file is not looked through again", async () => {
+    const dataDir = tempDir();
+    const first = await open({ dataDir });
+    for (let i = 0; i < 300; i++) await insert(first);
+    await first.close();
+    damageIndex(join(dataDir, "state.db"), "downloads_model", { clean: true });
+    const log = recordingLog();
+    await openDatabase({ dataDir, log, clock: systemClock }).then((db) => db.close());
+    expect(log.lines).toEqual([]);
+  });
+});
+
+/** Overwrites a page of an index; unless told the database looks like one that was not closed. */
+function damageIndex(path: string, index: string, { clean = false } = {}): void {
+  const raw = new Sqlite(path);
+  if (!clean) raw.run("UPDATE meta SET value = '0' WHERE key = 'clean'");
+  raw.query("PRAGMA wal_checkpoint(TRUNCATE)").get();
+  const { page } = raw
+    .query("SELECT max(pageno) AS page FROM dbstat WHERE name = ? AND pagetype = 'leaf'")
+    .get(index) as { page: number };
+  raw.close();
+  const bytes = readFileSync(path);
+  bytes.fill(0x5a, (page - 1) * 4096, page * 4096);
+  writeFileSync(path, bytes);
+}
