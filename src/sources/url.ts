@@ -11,6 +11,7 @@ import type {
   SourceContext,
   StartRequest,
 } from "../core/ports.ts";
+import { publicUrl } from "../core/redact.ts";
 import { credentialsFor, requestSecret } from "./headers.ts";
 import { statusError } from "./status.ts";
 import { readAddress } from "./url/address.ts";
@@ -70,7 +71,7 @@ export function createUrl({ http, clock }: UrlOptions): Source {
       await response.cancel();
       const { status, headers } = response;
       if (status !== 200 && status !== 206 && status !== 416)
-        throw statusError(status, headers, ref.url, clock.now());
+        throw statusError(status, headers, publicUrl(ref.url), clock.now());
       const path = chooseName(ref, headers);
       const warning = refusePage(path, ref, headers);
       const digest = ref.digest ?? promisedDigest(response);

@@ -1,0 +1,150 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { createHash } from "node:crypto";
+import type { SourceRef } from "../../src/core/download.ts";
+import { DownloadError, type ErrorCode, VERDICTS } from "../../src/core/errors.ts";
+import type { Http, Secret, Source, SourceContext, StartRequest } from "../../src/core/ports.ts";
+import { log } from "../http/client.ts";
+
+/** A source in front of a real server, and requests that mean something to it. */
+export interface SourceSubject {
+  source: Source;
+  http: Http;
+  /** Two ways to ask for the same one file, and its content. */
+  one: StartRequest;
+  same: StartRequest;
+  content: Uint8Array;
+  /** Another thing. */
+  other: StartRequest;
+  /** The same file asked for with secrets, and the texts that must not get out. */
+  secret: StartRequest;
+  secrets: readonly string[];
+  /** Well-formed, but not there. */
+  missing: { request: StartRequest; code: ErrorCode };
+  /** Refused before anything is asked. */
+  invalid: readonly { request: StartRequest; code: ErrorCode }[];
+  /** Requests that have reached the servers so far. */
+  requests(): number;
+  /** Takes the servers away. */
+  stop(): Promise<void>;
+}
+
+const context = (secret: Secret = {}, signal = new AbortController().signal): SourceContext => ({
+  secret,
+  signal,
+  log,
+});
+
+async function failure(run: () => unknown): Promise<DownloadError> {
+  try {
+    await run();
+  } catch (error) {
+    if (error instanceof DownloadError) return error;
+    throw error;
+  }
+  throw new Error("it did not fail");
+}
+
+/** What every source owes to the manager, the runner and the user. */
+export function sourceConformance(name: string, start: () => Promise<SourceSubject>): void {
+  describe(`${name}: conformance of a source`, () => {
+    let it: SourceSubject;
+    beforeAll(async () => {
+      it = await start();
+    });
+    afterAll(() => it.stop());
+
+    test("accepts, parse, secretOf and defaultModelId ask nobody and always say the same", () => {
+      const before = it.requests();
+      for (const request of [it.one, it.same, it.other, it.secret]) {
+        const given = structuredClone(request);
+        expect(it.source.accepts(request)).toBe(true);
+        const ref = it.source.parse(request);
+        expect(it.source.parse(request)).toEqual(ref);
+        const kept = it.source.secretOf?.(request);
+        expect(it.source.secretOf?.(request) ?? {}).toEqual(kept ?? {});
+        expect(it.source.defaultModelId(ref)).not.toBe("");
+        expect(request).toEqual(given);
+        expect(ref.provider).toBe(it.source.name);
+      }
+      expect(it.requests()).toBe(before);
+    });
+
+    test("F153 equal requests have equal keys, others have others", () => {
+      const key = (request: StartRequest) => it.source.parse(request).key;
+      expect(key(it.same)).toBe(key(it.one));
+      expect(key(it.other)).not.toBe(key(it.one));
+    });
+
+    test("F194 the reference holds no secret, secretOf all of them", () => {
+      const shown = JSON.stringify(it.source.parse(it.secret));
+      const kept = JSON.stringify(it.source.secretOf?.(it.secret));
+      for (const secret of it.secrets) {
+        expect(shown).not.toContain(secret);
+        expect(kept).toContain(secret);
+      }
+      expect(shown).not.toMatch(/[?#].*(?:sig|token)/i);
+    });
+
+    test("F136 F158 invalid requests are refused with their code and field, before anything is asked", async () => {
+      const before = it.requests();
+      for (const { request, code } of it.invalid) {
+        const error = await failure(() => it.source.parse(request));
+        expect([JSON.stringify(request), error.code]).toEqual([JSON.stringify(request), code]);
+        expect(error.verdict).toBe("final");
+      }
+      expect(it.requests()).toBe(before);
+    });
+
+    test("what resolve promises is what locate leads to, after the row has been stored and read", async () => {
+      for (const request of [it.one, it.secret]) {
+        const ref: SourceRef = JSON.parse(JSON.stringify(it.source.parse(request)));
+        const secret = it.source.secretOf?.(request) ?? {};
+        const { files } = await it.source.resolve(ref, context(secret));
+        expect(files).toHaveLength(1);
+        const file = files[0]!;
+        for (const text of it.secrets) expect(JSON.stringify(files)).not.toContain(text);
+        const before = it.requests();
+        const asked = await it.source.locate(ref, file, context(secret));
+        expect(it.requests()).toBe(before);
+        const response = await it.http.request(asked);
+        expect(response.status).toBe(200);
+        const parts: Uint8Array[] = [];
+        for (let part = await response.read(); part; part = await response.read()) parts.push(part);
+        const bytes = Buffer.concat(parts);
+        expect(Buffer.compare(bytes, it.content)).toBe(0);
+        expect(file.size).toBe(bytes.length);
+        if (file.digest) expect(file.digest.hex).toBe(digestOf(file.digest.algorithm, bytes));
+      }
+    });
+
+    test("what is not there is a typed final error that says what and where", async () => {
+      const ref = it.source.parse(it.missing.request);
+      const error = await failure(() => it.source.resolve(ref, context()));
+      expect(error.code).toBe(it.missing.code);
+      expect(VERDICTS[error.code]).toBe("final");
+      expect(error.message.length).toBeGreaterThan(30);
+    });
+
+    test("an aborted signal ends resolve with its own reason", async () => {
+      const stop = new AbortController();
+      const reason = new Error("enough");
+      stop.abort(reason);
+      const ref = it.source.parse(it.one);
+      await expect(it.source.resolve(ref, context({}, stop.signal))).rejects.toBe(reason);
+    });
+
+    test("a server that is gone is an error to try again, without secrets", async () => {
+      const ref = it.source.parse(it.secret);
+      const secret = it.source.secretOf?.(it.secret) ?? {};
+      await it.stop();
+      const error = await failure(() => it.source.resolve(ref, context(secret)));
+      expect(VERDICTS[error.code]).toBe("retry");
+      for (const text of it.secrets) expect(`${error.message} ${error.cause ?? ""}`).not.toContain(text);
+    });
+  });
+}
+
+function digestOf(algorithm: string, bytes: Uint8Array): string {
+  if (algorithm !== "git-sha1") return createHash(algorithm).update(bytes).digest("hex");
+  return createHash("sha1").update(`blob ${bytes.length}\0`).update(bytes).digest("hex");
+}
