@@ -168,7 +168,7 @@ describe("rate limits", () => {
       return [headers.get("ratelimit"), headers.get("ratelimit-policy")];
     };
     expect(await limit(info("acme/none"))).toEqual([
-      expect.stringMatching(/^"api";r=999999;t=(299|300)$/),
+      expect.stringMatching(/^"api";r=999999;t=(29\d|300)$/),
       '"fixed window";"api";q=1000000;w=300',
     ]);
     expect((await limit(file("acme/tiny-gguf")))[0]).toStartWith('"resolvers";r=999999;');
@@ -176,9 +176,12 @@ describe("rate limits", () => {
   });
 
   test("an exhausted budget is 429 with r=0 and the seconds to wait, the others go on", async () => {
-    hub.exhaust("resolvers", 2);
+    hub.exhaust("resolvers", 60);
     const response = await ask(file("acme/tiny-gguf"));
-    expect([response.status, response.headers.get("ratelimit")]).toEqual([429, '"resolvers";r=0;t=2']);
+    expect([response.status, response.headers.get("ratelimit")]).toEqual([
+      429,
+      expect.stringMatching(/^"resolvers";r=0;t=(5\d|60)$/),
+    ]);
     expect((await ask(info("acme/tiny-gguf"))).status).toBe(200);
     hub.exhaust("resolvers", 0);
     expect((await ask(file("acme/tiny-gguf"))).status).toBe(302);

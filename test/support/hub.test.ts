@@ -143,6 +143,23 @@ describe("tree and paths-info", () => {
     expect([pages, paths.size]).toEqual([[1000, 1000, 21], 2001]);
   });
 
+  test("a listing that just fits one page has no next one", async () => {
+    await serve({
+      repos: [{ id: "gpt2", files: ["a", "b", "c"].map((path) => ({ path, content: path })) }],
+      pageSize: 3,
+    });
+    const response = await ask("/api/models/gpt2/tree/main");
+    expect([((await response.json()) as unknown[]).length, response.headers.get("link")]).toEqual([3, null]);
+  });
+
+  test("a repository whose id is one word is found on every route", async () => {
+    await serve({ repos: [{ id: "gpt2", files: [{ path: "a/b.txt", content: "x" }] }] });
+    expect((await read("/api/models/gpt2")).id).toBe("gpt2");
+    expect((await read("/api/models/gpt2/tree/main/a"))[0].path).toBe("a/b.txt");
+    const response = await fetch(`${hub.endpoint}/gpt2/resolve/main/a/b.txt`);
+    expect([response.status, await response.text()]).toEqual([200, "x"]);
+  });
+
   test("one level, a sub-folder, expand, and a folder that is not there", async () => {
     await serve({ repos: [awkwardRepo("acme/names")] });
     const paths = async (rest: string) =>

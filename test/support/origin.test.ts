@@ -168,10 +168,11 @@ describe("limits", () => {
       return performance.now() - start;
     };
     const range = { Range: "bytes=0-799999" };
-    expect(await timed(() => get(range))).toBeGreaterThan(190);
+    // 200 ms at that rate, less the 100 ms of credit that a bucket may have saved up.
+    expect(await timed(() => get(range))).toBeGreaterThan(95);
     origin.limits.ratePerConnection = undefined;
     origin.limits.rateTotal = 4_000_000;
-    expect(await timed(() => Promise.all([get(range), get(range)]))).toBeGreaterThan(380);
+    expect(await timed(() => Promise.all([get(range), get(range)]))).toBeGreaterThan(295);
   });
 });
 

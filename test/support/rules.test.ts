@@ -27,6 +27,7 @@ test("rules match by path, method, start, covered byte, header, and end after `t
   expect(await status({ start: 1001 }, RANGE)).toBe(206);
   expect(await status({ covers: 1999 }, RANGE)).toBe(418);
   expect(await status({ covers: 2000 }, RANGE)).toBe(206);
+  expect(await status({ covers: 999 }, RANGE)).toBe(206);
   expect(await status({ covers: 99_999 }, {})).toBe(418);
   expect(await status({ header: { name: "If-Range" } }, RANGE)).toBe(206);
   expect(await status({ header: { name: "Range", value: "bytes=1*" } }, RANGE)).toBe(418);

@@ -13,6 +13,10 @@ export class Bucket {
   /** `rate` in bytes per second, asked each time, so that it can change while bytes flow; undefined is no limit. */
   constructor(private readonly rate: () => number | undefined) {}
 
+  get unlimited(): boolean {
+    return this.rate() === undefined;
+  }
+
   /** How many of `want` bytes may go now; with 0, `waitMs` says how long to wait before asking again. */
   take(want: number): { bytes: number; waitMs: number } {
     const rate = this.rate();

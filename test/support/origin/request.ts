@@ -17,6 +17,8 @@ export interface WireRequest {
   readonly body: string;
 }
 
+const HEAD_END = Buffer.from("\r\n\r\n");
+const NOTHING = Buffer.alloc(0);
 const MAX_HEAD = 1 << 20;
 const MAX_BODY = 16 << 20;
 
@@ -24,7 +26,7 @@ export class MalformedRequest extends Error {}
 
 /** Collects bytes and hands out whole requests. */
 export class RequestReader {
-  private pending: Buffer = Buffer.alloc(0);
+  private pending: Buffer = NOTHING;
 
   push(chunk: Uint8Array): void {
     this.pending = this.pending.length === 0 ? Buffer.from(chunk) : Buffer.concat([this.pending, chunk]);
@@ -32,7 +34,8 @@ export class RequestReader {
 
   /** The next whole request, or undefined while bytes are missing. Throws MalformedRequest. */
   next(): WireRequest | undefined {
-    const end = this.pending.indexOf("\r\n\r\n");
+    if (this.pending.length === 0) return undefined;
+    const end = this.pending.indexOf(HEAD_END);
     if (end < 0) {
       if (this.pending.length > MAX_HEAD) throw new MalformedRequest("request head too long");
       return undefined;
@@ -40,7 +43,8 @@ export class RequestReader {
     const head = parseHead(this.pending.subarray(0, end).toString("latin1"));
     const body = readBody(this.pending.subarray(end + 4), head.headers);
     if (body === undefined) return undefined;
-    this.pending = Buffer.from(this.pending.subarray(end + 4 + body.consumed));
+    const next = end + 4 + body.consumed;
+    this.pending = next === this.pending.length ? NOTHING : this.pending.subarray(next);
     return { ...head, body: body.text };
   }
 }

@@ -67,11 +67,10 @@ function defaultEtag(resource: Resource): string {
   return `"${createHash("md5").update(mark).digest("hex")}"`;
 }
 
-/** RFC 9110 §13.1.5: a weak validator, or one that differs, makes the server ignore Range. */
+/** RFC 9110 §13.1.5: an entity tag that is weak or differs, or a date that differs, makes the server ignore Range. */
 function ifRangeHolds(request: WireRequest, view: View): boolean {
   const condition = request.headers["if-range"];
   if (condition === undefined) return true;
-  if (condition.startsWith("W/")) return false;
   return condition.startsWith('"') ? condition === view.etag : condition === view.lastModified;
 }
 
