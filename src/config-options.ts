@@ -6,7 +6,9 @@ import type { LayoutName } from "./core/download.ts";
 export const LOG_LEVELS = ["debug", "info", "warning", "error"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 export type LogFormat = "text" | "json";
-export type EngineRuntimeName = "register" | "llama-server" | "ollama";
+/** Runtimes of this build, the default first; the same as in `engines/index.ts`. */
+export const ENGINE_RUNTIMES = ["register"] as const;
+export type EngineRuntimeName = (typeof ENGINE_RUNTIMES)[number];
 
 /** One value per option of the table below. Times in milliseconds, rates in bytes per second (0 = no limit). */
 export interface Options {
@@ -190,8 +192,8 @@ export const OPTIONS: { readonly [K in keyof Options]: Option<Options[K]> } = {
   },
   engineRuntime: {
     placeholder: "NAME",
-    help: "what creates an engine: register, llama-server or ollama (default: register)",
-    parse: value.oneOf("register", "llama-server", "ollama"),
+    help: `what creates an engine: ${ENGINE_RUNTIMES.join(", ")} (default: register)`,
+    parse: value.oneOf(...ENGINE_RUNTIMES),
     fallback: () => "register",
   },
   proxy: {

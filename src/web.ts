@@ -4,7 +4,7 @@ import index from "../web/index.html";
 
 export interface WebAssets {
   /** The asset at this path of the URL, `/` for the page; undefined when there is none. */
-  lookup(path: string): Response | undefined;
+  lookup(path: string, request?: Request): Response | undefined;
 }
 
 interface Asset {
@@ -38,9 +38,14 @@ export async function createWebAssets(): Promise<WebAssets> {
   const files = embedded.files === undefined ? await built() : await fromExecutable(embedded as Embedded);
   const assets = new Map(files);
   return {
-    lookup(path) {
+    lookup(path, request) {
       const asset = assets.get(path);
-      return asset === undefined ? undefined : new Response(asset.bytes, { headers: headersOf(asset) });
+      if (asset === undefined) return undefined;
+      const known = request?.headers.get("if-none-match") === asset.etag;
+      return new Response(known ? null : asset.bytes, {
+        status: known ? 304 : 200,
+        headers: headersOf(asset),
+      });
     },
   };
 }
