@@ -11,6 +11,10 @@ const RESERVED = new Set(["cancel", "pause", "resume", "retry", "events"]);
 const LONGEST_MODEL_ID = 512;
 const EMBEDDING = /(^|[^a-z])(embed|embedding|embeddings|bge|gte|e5|minilm|nomic-embed)([^a-z]|$)/i;
 
+/** What a model probably is, going by its names, until its header is known (A23). */
+export const guessModelType = (names: string): Download["modelType"] =>
+  EMBEDDING.test(names) ? "embedding" : "llm";
+
 export interface Admission {
   row: Download;
   created: boolean;
@@ -118,7 +122,7 @@ function draft(
     localPath: null,
     labels: request.labels ?? {},
     engine: request.engine ?? null,
-    modelType: request.engine?.modelType ?? (EMBEDDING.test(name) ? "embedding" : "llm"),
+    modelType: request.engine?.modelType ?? guessModelType(name),
     error: null,
     warnings: [],
     rateLimit: request.rateLimit ?? 0,

@@ -1,0 +1,108 @@
+import { type TSchema, Type } from "@sinclair/typebox";
+import type { DocumentDecoration } from "elysia";
+import { ref } from "./downloads/schemas.ts";
+
+export const TAGS = {
+  downloads: "Downloads: start, watch, control",
+  history: "Finished records",
+  live: "Live streams",
+  settings: "Settings in force at once",
+  hub: "What hubs offer",
+  files: "What is on disk",
+  session: "Sessions and tickets",
+  service: "The service itself",
+} as const;
+export type Tag = keyof typeof TAGS;
+
+const ERRORS: Record<number, string> = {
+  400: "The request is malformed or cannot be done in this state",
+  401: "Missing or wrong API key",
+  403: "Refused: the web origin, or the hub wants a token or an accepted licence",
+  404: "Nothing has this id or name",
+  409: "It contradicts what is there already",
+  413: "The body is too large",
+  415: "The body is not JSON",
+  421: "The Host header names another server",
+  426: "A WebSocket upgrade is needed",
+  429: "Too many wrong keys, or the hub asks to wait",
+  500: "Server error",
+  502: "The hub or server did not answer properly",
+  503: "Too many live connections, or the database is busy",
+  504: "The hub or server did not answer in time",
+  507: "The disk is full, gone or cannot be written",
+};
+/** What the guard and the router may answer on any route. */
+const ALWAYS = [400, 401, 403, 421, 429, 500];
+const CHANGES = [413, 415];
+
+export interface Answer {
+  description: string;
+  schema?: TSchema;
+  /** Media type; JSON when not given. */
+  type?: string;
+  headers?: Record<string, string>;
+}
+
+export interface Operation {
+  id: string;
+  tag: Tag;
+  summary: string;
+  description?: string;
+  /** Good answers by status. */
+  answers: Record<number, Answer>;
+  /** Statuses of refusals beside those every route may give. */
+  errors?: readonly number[];
+  /** It takes a JSON body or changes something. */
+  changes?: boolean;
+  /** Answers without a key. */
+  open?: boolean;
+}
+
+/** What the OpenAPI document says of a route. Answers are described here, not checked at run time: the tests do that. */
+export function operation(spec: Operation): { detail: DocumentDecoration } {
+  const errors = [...ALWAYS, ...(spec.changes ? CHANGES : []), ...(spec.errors ?? [])];
+  const responses: Record<string, object> = {};
+  for (const [status, answer] of Object.entries(spec.answers)) responses[status] = response(answer);
+  for (const status of errors) {
+    if (spec.open && status === 401) continue;
+    const description = ERRORS[status] ?? "Error";
+    responses[status] = response({ description, schema: ref("Error") });
+  }
+  responses.default = response({ description: "Any other error", schema: ref("Error") });
+  const detail = {
+    operationId: spec.id,
+    tags: [spec.tag],
+    summary: spec.summary,
+    ...(spec.description === undefined ? {} : { description: spec.description }),
+    ...(spec.open ? { security: [] } : {}),
+    responses,
+  };
+  return { detail: detail as DocumentDecoration };
+}
+
+function response({ description, schema, type = "application/json", headers = {} }: Answer): object {
+  const named = Object.entries(headers).map(([name, text]) => [
+    name,
+    { description: text, schema: { type: "string" } },
+  ]);
+  return {
+    description,
+    ...(named.length === 0 ? {} : { headers: Object.fromEntries(named) }),
+    ...(schema === undefined ? {} : { content: { [type]: { schema } } }),
+  };
+}
+
+/** A query parameter that must be an integer: it arrives as text, and is documented as what it is. */
+export const integerText = (description: string, minimum: number, maximum: number) =>
+  Type.Optional(Type.String({ pattern: "^\\d{1,15}$", description, "x-integer": { minimum, maximum } }));
+
+export const textParam = (description: string, maxLength = 512) =>
+  Type.Optional(Type.String({ description, maxLength }));
+
+/** Path parameter of routes that take a `model_id` or a UUID. */
+export const IdParams = Type.Object({
+  id: Type.String({
+    description: "model_id (percent-encoded, %2F included) or UUID of the download",
+    minLength: 1,
+  }),
+});

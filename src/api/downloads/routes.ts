@@ -1,0 +1,257 @@
+import { Type } from "@sinclair/typebox";
+import { DownloadError } from "../../core/errors.ts";
+import { type Answer, IdParams, integerText, type Operation, operation, textParam } from "../doc.ts";
+import { kolosalRefusal, refusalResponse, refuseKolosal } from "../envelope.ts";
+import { type ApiContext, type Family, newRoutes } from "../family.ts";
+import { json } from "../reply.ts";
+import { eventStream } from "../stream.ts";
+import { presentBulkCancel, presentBulkPause, presentBulkResume } from "./bulk.ts";
+import { Control, type Verb } from "./control.ts";
+import { list } from "./list.ts";
+import { presentOne } from "./present.ts";
+import { bulkSchema, ChangeSchema, ref, StartSchema } from "./schemas.ts";
+import type { Tally } from "./tally.ts";
+
+const ListQuery = Type.Object({
+  state: textParam("all, active, finished, or states separated by commas"),
+  provider: textParam("Only of this provider", 64),
+  q: textParam("Text in model id, repository or file name"),
+  limit: integerText("Most records of a page", 1, 1000),
+  cursor: textParam("next_cursor of the page before"),
+});
+
+const one: Answer = { description: "The download", schema: ref("Download") };
+const accepted: Answer = {
+  description: "The download, new or an equal one that is not finished",
+  schema: ref("Download"),
+  headers: { Location: "Where to watch it" },
+};
+
+/** The kolosal family: the seeds' routes under both prefixes, and our own beside them (R48, DESIGN §5). */
+export function downloadsFamily(context: ApiContext, tally: Tally): Family {
+  const routes = newRoutes();
+  for (const prefix of ["/v1", ""]) {
+    routes.use(collection(context, tally, prefix));
+    routes.use(single(context, prefix));
+    routes.use(commands(context, prefix));
+  }
+  return {
+    name: "downloads",
+    prefixes: ["/downloads", "/download-progress", "/v1"],
+    routes,
+    refuse: refuseKolosal,
+  };
+}
+
+/** One operation id for each of the two paths of a route. */
+const named = (prefix: string, spec: Operation) =>
+  operation(prefix === "" ? { ...spec, id: `${spec.id}Unversioned` } : spec);
+
+function collection(context: ApiContext, tally: Tally, prefix: string) {
+  const { downloads, clock } = context;
+  const control = new Control(downloads, clock);
+  const cancelAll = async () => json(presentBulkCancel(await downloads.cancelAll(), clock.now()));
+  const path = `${prefix}/downloads`;
+  return newRoutes()
+    .get(path, async ({ query }) => json(await list(context, tally, query)), {
+      query: ListQuery,
+      ...named(prefix, {
+        id: "listDownloads",
+        tag: "downloads",
+        summary: "All active downloads, or a page of a query",
+        answers: { 200: { description: "The list", schema: ref("DownloadList") } },
+      }),
+    })
+    .post(
+      path,
+      async ({ body }) => {
+        if (body.action === "cancel_all" && Object.keys(body).length === 1) return cancelAll();
+        const started = await control.start(body);
+        return json(started, 202, { Location: `${path}/${started.id}` });
+      },
+      {
+        body: StartSchema,
+        parse: ({ request }) => context.exchange(request).body ?? {},
+        ...named(prefix, {
+          id: "startDownload",
+          tag: "downloads",
+          summary: "Start a download",
+          answers: {
+            200: {
+              description: "With action cancel_all: what was cancelled",
+              schema: ref("BulkCancellation"),
+            },
+            202: accepted,
+          },
+          errors: [409],
+          changes: true,
+        }),
+      },
+    )
+    .delete(path, cancelAll, named(prefix, cancelAllSpec("cancelAllDownloads")));
+}
+
+const cancelAllSpec = (id: string): Operation => ({
+  id,
+  tag: "downloads",
+  summary: "Cancel all unfinished downloads",
+  answers: { 200: { description: "What was cancelled", schema: ref("BulkCancellation") } },
+  changes: true,
+});
+
+function single(context: ApiContext, prefix: string) {
+  const { downloads, clock, broadcast, exchange } = context;
+  const control = new Control(downloads, clock);
+  const path = `${prefix}/downloads/:id`;
+  return newRoutes()
+    .get(path, async ({ params }) => json(await showOne(context, params.id)), {
+      params: IdParams,
+      ...named(prefix, {
+        id: "getDownload",
+        tag: "downloads",
+        summary: "One download with its files",
+        answers: { 200: one },
+        errors: [404],
+      }),
+    })
+    .patch(path, async ({ params, body }) => json(await control.change(params.id, body)), {
+      params: IdParams,
+      body: ChangeSchema,
+      parse: ({ request }) => exchange(request).body ?? {},
+      ...named(prefix, {
+        id: "changeDownload",
+        tag: "downloads",
+        summary: "Change priority, place in the queue, rate limit or retry policy",
+        answers: { 200: one },
+        errors: [404],
+        changes: true,
+      }),
+    })
+    .get(
+      `${path}/events`,
+      async ({ params, request }) => {
+        const { id } = await downloads.get(params.id);
+        const { owner } = exchange(request).access;
+        return eventStream(request, { broadcast, now: () => clock.monotonic(), ids: new Set([id]), owner });
+      },
+      {
+        params: IdParams,
+        query: Type.Object({ ticket: textParam("From POST /v1/tickets") }),
+        ...named(prefix, {
+          id: "watchDownload",
+          tag: "live",
+          summary: "One download as server-sent events: snapshot, download, removed",
+          answers: {
+            200: { description: "The stream", type: "text/event-stream", schema: Type.String() },
+          },
+          errors: [404, 503],
+        }),
+      },
+    )
+    .get(
+      `${prefix}/download-progress/:id`,
+      async ({ params }) => json(await showProgress(context, params.id)),
+      {
+        params: IdParams,
+        ...named(prefix, {
+          id: "getDownloadProgress",
+          tag: "downloads",
+          summary: "Progress of a model or engine id",
+          answers: { 200: one },
+          errors: [404],
+        }),
+      },
+    );
+}
+
+async function showOne({ downloads, clock }: ApiContext, id: string) {
+  const download = await downloads.get(id);
+  return presentOne(download, clock.now(), await downloads.files(download.id));
+}
+
+/** R27: by model id, UUID, or the id of the engine it was started for. */
+async function showProgress({ downloads, clock }: ApiContext, id: string) {
+  const found = (await downloads.find(id)) ?? (await byEngine());
+  return presentOne(found ?? (await downloads.get(id)), clock.now());
+
+  async function byEngine() {
+    const { items } = await downloads.list({ labels: { engine_id: id } }, { limit: 1000 });
+    return items.find(({ endedAt }) => endedAt === null) ?? items.at(-1);
+  }
+}
+
+function commands(context: ApiContext, prefix: string) {
+  const { downloads, clock } = context;
+  const control = new Control(downloads, clock);
+  const run =
+    (verb: Verb) =>
+    async ({ params }: { params: { id: string } }) => {
+      try {
+        return json(await control.run(verb, params.id));
+      } catch (error) {
+        return refuseCommand(verb, params.id, error);
+      }
+    };
+  const spec = (verb: Verb, summary: string, schema = ref("CommandDone")): Operation => ({
+    id: `${verb}Download`,
+    tag: "downloads",
+    summary,
+    answers: { 200: { description: "Done", schema } },
+    errors: [404],
+    changes: true,
+  });
+  const path = `${prefix}/downloads`;
+  const all = (noun: string, verb: string, id: string, summary: string) =>
+    named(prefix, {
+      id,
+      tag: "downloads",
+      summary,
+      answers: { 200: { description: "What was done", schema: bulkSchema(noun, verb) } },
+      changes: true,
+    });
+  return newRoutes()
+    .post(`${path}/:id/pause`, run("pause"), {
+      params: IdParams,
+      ...named(prefix, spec("pause", "Pause; its bytes stay")),
+    })
+    .post(`${path}/:id/resume`, run("resume"), {
+      params: IdParams,
+      ...named(prefix, spec("resume", "Resume a paused one")),
+    })
+    .post(`${path}/:id/cancel`, run("cancel"), {
+      params: IdParams,
+      ...named(prefix, spec("cancel", "Cancel and delete its partial data", ref("Cancellation"))),
+    })
+    .delete(`${path}/:id`, run("cancel"), {
+      params: IdParams,
+      ...named(prefix, { ...spec("cancel", "Cancel", ref("Cancellation")), id: "deleteDownload" }),
+    })
+    .post(`${path}/:id/retry`, run("retry"), {
+      params: IdParams,
+      ...named(prefix, spec("retry", "Queue a failed or cancelled one again")),
+    })
+    .post(
+      `${path}/pause`,
+      async () => json(presentBulkPause(await downloads.pauseAll(), clock.now())),
+      all("pauses", "paused", "pauseAllDownloads", "Pause all"),
+    )
+    .post(
+      `${path}/resume`,
+      async () => json(presentBulkResume(await downloads.resumeAll(), clock.now())),
+      all("resumes", "resumed", "resumeAllDownloads", "Resume all paused ones"),
+    )
+    .post(
+      `${path}/cancel`,
+      async () => json(presentBulkCancel(await downloads.cancelAll(), clock.now())),
+      named(prefix, cancelAllSpec("postCancelAllDownloads")),
+    );
+}
+
+/** R93, R94, A5: codes that the seed leaves null, and its two members beside the error of pause and resume. */
+function refuseCommand(verb: Verb, id: string, error: unknown): Response {
+  if (!(error instanceof DownloadError)) throw error;
+  const refusal = kolosalRefusal(error);
+  if (error.code === "download_not_found") refusal.error.code = null;
+  const beside = verb === "pause" || verb === "resume" ? { success: false, model_id: id } : {};
+  return refusalResponse(refusal, beside);
+}

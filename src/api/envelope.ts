@@ -1,0 +1,148 @@
+import { DownloadError, type ErrorCode } from "../core/errors.ts";
+import { isBelow } from "./path.ts";
+import type { Problem } from "./problem.ts";
+import { json } from "./reply.ts";
+
+/** The kolosal error object: R91, exactly these four keys. */
+export interface ErrorBody {
+  message: string;
+  type: "invalid_request_error" | "not_found_error" | "server_error";
+  param: string | null;
+  code: string | null;
+}
+
+/** A refusal in kolosal's words, before it becomes a Response or a WebSocket reply. */
+export interface Refusal {
+  status: number;
+  error: ErrorBody;
+  headers: Record<string, string>;
+}
+
+/**
+ * HTTP status of each error a verb can end in at once. 401 is kept for our own key: a hub that wants a token is 403.
+ * 502 and 504 speak of the hub or server asked for, 507 of the disk here.
+ */
+const STATUS: Record<ErrorCode, number> = {
+  invalid_request: 400,
+  invalid_url: 400,
+  invalid_path: 400,
+  name_collision: 409,
+  model_id_conflict: 409,
+  unsupported_provider: 400,
+  download_not_found: 404,
+  file_not_found: 404,
+  invalid_state: 400,
+  forbidden_address: 400,
+  overloaded: 503,
+  not_found: 404,
+  revision_not_found: 404,
+  entry_not_found: 404,
+  auth_required: 403,
+  gated: 403,
+  forbidden: 403,
+  disabled: 403,
+  gone: 404,
+  rejected: 502,
+  rate_limited: 429,
+  server_error: 502,
+  dns: 502,
+  connect: 502,
+  network: 502,
+  timeout: 504,
+  tls: 502,
+  proxy_auth: 502,
+  redirects: 502,
+  protocol: 502,
+  clock: 502,
+  bad_range: 502,
+  remote_changed: 409,
+  unexpected_content: 502,
+  lfs_pointer: 502,
+  size_mismatch: 502,
+  checksum: 409,
+  too_large: 502,
+  no_space: 507,
+  volume_gone: 507,
+  read_only: 507,
+  io: 507,
+  file_too_big: 507,
+  tampered: 409,
+  locked: 409,
+  engine_failed: 500,
+  internal: 500,
+};
+
+/** Codes of the seed's own table that stay null on the wire (R94, R97). */
+const WITHOUT_CODE: ReadonlySet<ErrorCode> = new Set(["invalid_state", "internal"]);
+const KOLOSAL_PREFIXES = ["/downloads", "/download-progress", "/v1"];
+const INTERNAL = "Server error: Internal processing failed";
+
+function typeOf(status: number): ErrorBody["type"] {
+  if (status === 404) return "not_found_error";
+  return status >= 500 ? "server_error" : "invalid_request_error";
+}
+
+/** How kolosal says it. Nothing of an unexpected error's own text goes out (F164); it belongs into the log. */
+export function kolosalRefusal(reason: Problem | DownloadError): Refusal {
+  if (reason instanceof DownloadError) return fromCore(reason);
+  const { status, param, headers } = reason;
+  if (reason.code === "internal") return internal();
+  const message = status >= 500 ? `Server error: ${reason.message}` : reason.message;
+  return { status, headers, error: { message, type: typeOf(status), param, code: reason.code } };
+}
+
+function fromCore(error: DownloadError): Refusal {
+  const { code } = error;
+  if (code === "internal") return internal();
+  const status = STATUS[code];
+  const message = status >= 500 ? `Server error: ${error.message}` : error.message;
+  const headers: Record<string, string> = {};
+  if (error.retryAfterMs !== undefined) headers["Retry-After"] = String(Math.ceil(error.retryAfterMs / 1000));
+  else if (code === "overloaded") headers["Retry-After"] = "1";
+  const shown = WITHOUT_CODE.has(code) ? null : code;
+  return {
+    status,
+    headers,
+    error: { message, type: typeOf(status), param: error.param ?? null, code: shown },
+  };
+}
+
+const internal = (): Refusal => ({
+  status: 500,
+  headers: {},
+  error: { message: INTERNAL, type: "server_error", param: null, code: null },
+});
+
+/** The whole answer, with members beside `error` where the seed has them (A5). */
+export function refusalResponse(refusal: Refusal, beside: Record<string, unknown> = {}): Response {
+  return json({ ...beside, error: refusal.error }, refusal.status, refusal.headers);
+}
+
+/** `Family.refuse` of everything that speaks kolosal. */
+export function refuseKolosal(reason: Problem | DownloadError, path: string): Response {
+  const refusal = kolosalRefusal(reason);
+  const isUnknown = !(reason instanceof DownloadError) && reason.code === "invalid_endpoint";
+  if (!isUnknown) return refusalResponse(refusal);
+  if (!KOLOSAL_PREFIXES.some((prefix) => isBelow(path, prefix))) {
+    refusal.error.code = "not_found";
+    return refusalResponse(refusal);
+  }
+  if (path.split("/").includes("", 1)) return refusalResponse(noModelId());
+  return refusalResponse({
+    status: 400,
+    headers: {},
+    error: { ...refusal.error, type: "invalid_request_error", param: "path" },
+  });
+}
+
+/** R96, word for word. */
+const noModelId = (): Refusal => ({
+  status: 400,
+  headers: {},
+  error: {
+    message: "Cannot extract model ID from request path",
+    type: "invalid_request_error",
+    param: "path",
+    code: "invalid_path_format",
+  },
+});

@@ -1,0 +1,142 @@
+import { Type } from "@sinclair/typebox";
+import type { DiskFile, Verification } from "../core/downloads.ts";
+import { integerText, operation, textParam } from "./doc.ts";
+import { onCursor, pageOf } from "./downloads/list.ts";
+import { digestText, presentFile } from "./downloads/present.ts";
+import { FileSchema } from "./downloads/schemas.ts";
+import { invalid } from "./downloads/start.ts";
+import { refuseKolosal } from "./envelope.ts";
+import { type ApiContext, type Family, newRoutes } from "./family.ts";
+import { json } from "./reply.ts";
+
+const DiskFileSchema = Type.Composite(
+  [
+    FileSchema,
+    Type.Object({
+      download_id: Type.String({ format: "uuid" }),
+      model_id: Type.String(),
+      provider: Type.String(),
+      repo_id: Type.Optional(Type.String()),
+      exists: Type.Boolean({ description: "It is still there, with its size" }),
+      completed_at: Type.Optional(Type.Integer({ minimum: 0, description: "Epoch milliseconds" })),
+    }),
+  ],
+  { additionalProperties: true },
+);
+
+const FileParams = Type.Object({ id: Type.String({ description: "Number of the file" }) });
+
+function fileNumber(id: string): number {
+  if (!/^\d{1,15}$/.test(id)) throw invalid("The file id must be a number", "id");
+  return Number(id);
+}
+
+function present({ file, modelId, repo, provider, exists }: DiskFile) {
+  return {
+    ...presentFile(file),
+    download_id: file.downloadId,
+    model_id: modelId,
+    provider,
+    ...(repo === null ? {} : { repo_id: repo }),
+    exists,
+    ...(file.completedAt === null ? {} : { completed_at: file.completedAt }),
+  };
+}
+
+const verdict = ({ file, digest, matches }: Verification) => ({
+  success: matches !== false,
+  message:
+    matches === null
+      ? "Digest computed; there was none to compare it with"
+      : matches
+        ? "The file is what it should be"
+        : "The file is not what it should be; delete it and download it again",
+  ...(matches === null ? {} : { matches }),
+  computed: digestText(digest),
+  file: presentFile(file),
+});
+
+/** What is on disk: list, delete, verify. */
+export function filesFamily({ downloads }: ApiContext): Family {
+  const routes = newRoutes()
+    .get(
+      "/v1/files",
+      async ({ query }) => {
+        const page = await onCursor(() => downloads.disk.list(pageOf(query)));
+        const files = page.items.map(present);
+        return json(page.nextCursor === null ? { files } : { files, next_cursor: page.nextCursor });
+      },
+      {
+        query: Type.Object({
+          limit: integerText("Most files of a page", 1, 1000),
+          cursor: textParam("next_cursor of the page before"),
+        }),
+        ...operation({
+          id: "listFiles",
+          tag: "files",
+          summary: "Finished files",
+          answers: {
+            200: {
+              description: "A page of files",
+              schema: Type.Object({
+                files: Type.Array(DiskFileSchema),
+                next_cursor: Type.Optional(Type.String()),
+              }),
+            },
+          },
+        }),
+      },
+    )
+    .delete(
+      "/v1/files/:id",
+      async ({ params }) => {
+        await downloads.disk.remove(fileNumber(params.id));
+        return json({ success: true, message: "File deleted" });
+      },
+      {
+        params: FileParams,
+        ...operation({
+          id: "deleteFile",
+          tag: "files",
+          summary: "Delete a file from disk",
+          answers: {
+            200: {
+              description: "Deleted",
+              schema: Type.Object({ success: Type.Boolean(), message: Type.String() }),
+            },
+          },
+          errors: [404, 507],
+          changes: true,
+        }),
+      },
+    )
+    .post(
+      "/v1/files/:id/verify",
+      async ({ params, request }) =>
+        json(verdict(await downloads.disk.verify(fileNumber(params.id), request.signal))),
+      {
+        params: FileParams,
+        ...operation({
+          id: "verifyFile",
+          tag: "files",
+          summary: "Read a file and compare its digest",
+          description: "Answers when the whole file has been read; a closed connection stops it.",
+          answers: {
+            200: {
+              description: "What was found",
+              schema: Type.Object({
+                success: Type.Boolean({ description: "false when it does not match" }),
+                message: Type.String(),
+                matches: Type.Optional(Type.Boolean()),
+                computed: Type.String({ description: "algorithm:hex of what is on disk" }),
+                file: FileSchema,
+              }),
+            },
+          },
+          errors: [404, 507],
+          changes: true,
+        }),
+      },
+    );
+  return { name: "files", prefixes: [], routes, refuse: refuseKolosal };
+}

@@ -1,0 +1,104 @@
+import type { Server } from "bun";
+import type { Registry } from "prom-client";
+import type { Downloads } from "../core/downloads.ts";
+import type { Clock, Log } from "../core/ports.ts";
+import { Broadcast, type BroadcastOptions } from "./broadcast.ts";
+import { Dispatcher } from "./dispatcher.ts";
+import { downloadsFamily } from "./downloads/routes.ts";
+import { Tally } from "./downloads/tally.ts";
+import type { ApiContext, Exchange, Family, SocketData } from "./family.ts";
+import { filesFamily } from "./files.ts";
+import { Guard } from "./guard.ts";
+import { historyFamily } from "./history.ts";
+import type { Listening } from "./hosts.ts";
+import { Listeners, type Wanted } from "./listeners.ts";
+import { liveFamily } from "./live.ts";
+import { Metrics } from "./metrics.ts";
+import { OpenApi } from "./openapi.ts";
+import { serviceFamily } from "./service.ts";
+import { sessionFamily } from "./session.ts";
+import { settingsFamily } from "./settings.ts";
+import { sourcesFamily } from "./sources.ts";
+import { type WebAssets, webRootAssets } from "./web.ts";
+
+export type { Listening } from "./hosts.ts";
+export type { Wanted } from "./listeners.ts";
+export type { WebAssets } from "./web.ts";
+
+export interface ApiOptions {
+  downloads: Downloads;
+  /** Turns authentication on; only its digest is kept. */
+  apiKey: string | null;
+  /** Everybody may listen in and command, whatever the listener. */
+  noAuth: boolean;
+  corsOrigins: readonly string[];
+  allowHosts: readonly string[];
+  version: string;
+  clock: Clock;
+  log: Log;
+  /** The monitor's files; `lookup` answers for a path such as `/` or `/app.js`, or not at all. */
+  web: WebAssets;
+  /** A folder to serve in their place. */
+  webRoot?: string | null;
+  /** Registers further metrics beside those of the API. */
+  metrics?: (registry: Registry) => void;
+  live?: BroadcastOptions;
+}
+
+export interface Api {
+  /** Answers one request of one of our servers; never rejects. */
+  fetch(request: Request, server: Server<SocketData>): Promise<Response>;
+  /** The OpenAPI document of all families. */
+  openapi(): Promise<unknown>;
+  /** Binds all or none (an optional one may fail) and answers what is bound, with real ports. */
+  start(listeners: readonly Wanted[]): Listening[];
+  /** Ends live streams and stops listening; requests under way get a moment to finish. */
+  stop(): Promise<void>;
+}
+
+/** Every API family there is. A new one is one file and one line here. */
+function families(context: ApiContext, tally: Tally): Family[] {
+  return [
+    downloadsFamily(context, tally),
+    historyFamily(context),
+    liveFamily(context),
+    settingsFamily(context),
+    sourcesFamily(context),
+    filesFamily(context),
+    sessionFamily(context),
+  ];
+}
+
+/** The HTTP side of the service. Throws when two families claim one method and path. */
+export function createApi(options: ApiOptions): Api {
+  const { downloads, clock, log, version } = options;
+  const exchanges = new WeakMap<Request, Exchange>();
+  const listeners = new Listeners(log);
+  const guard = new Guard({ ...options, listeners: () => listeners.bound }, clock);
+  const broadcast = new Broadcast(downloads, clock, options.live);
+  guard.onRevoke = (owner) => broadcast.end(owner);
+  const tally = new Tally(downloads);
+  const exchange = (request: Request): Exchange => {
+    const found = exchanges.get(request);
+    if (!found) throw new Error("A request that did not come through the dispatcher");
+    return found;
+  };
+  const context: ApiContext = { downloads, clock, log, version, guard, broadcast, exchange };
+  const metrics = new Metrics(downloads, broadcast, version, options.metrics);
+  const all: Family[] = [];
+  const openApi = new OpenApi(all, version);
+  all.push(...families(context, tally), serviceFamily(context, metrics, openApi));
+  const web = options.webRoot ? webRootAssets(options.webRoot) : options.web;
+  const dispatcher = new Dispatcher({ context, families: all, exchanges, metrics, web });
+  const fetch = (request: Request, server: Server<SocketData>) => dispatcher.fetch(request, server);
+  return {
+    fetch,
+    openapi: async () => JSON.parse(await openApi.text()),
+    start: (wanted) => listeners.start(wanted, guard.mayBeExposed, fetch),
+    stop: async () => {
+      tally.stop();
+      broadcast.end();
+      await listeners.stop();
+    },
+  };
+}

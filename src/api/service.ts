@@ -1,0 +1,112 @@
+import { Type } from "@sinclair/typebox";
+import { operation } from "./doc.ts";
+import { refuseKolosal } from "./envelope.ts";
+import { type ApiContext, type Family, newRoutes } from "./family.ts";
+import type { Metrics } from "./metrics.ts";
+import type { OpenApi } from "./openapi.ts";
+import { json, text } from "./reply.ts";
+import { SWAGGER_PATH, swaggerAsset, swaggerPage } from "./swagger.ts";
+
+export const HEALTH_PATH = "/health";
+
+const HealthSchema = Type.Object({
+  status: Type.String(),
+  version: Type.String(),
+  uptime_seconds: Type.Integer({ minimum: 0 }),
+});
+const StorageSchema = Type.Object({
+  free_bytes: Type.Integer({ minimum: 0 }),
+  reserved_bytes: Type.Integer({ minimum: 0, description: "Promised to downloads that run" }),
+  models_bytes: Type.Integer({ minimum: 0, description: "In finished files" }),
+});
+
+const GUIDE = `# modelhaul
+
+> Downloads model files (Hugging Face, any URL and more), resumable and verified, with live progress.
+
+- Start: POST /v1/downloads with JSON {"url": "..."} or {"repo_id": "owner/name", "filename": "file.gguf"}; answers 202 with the download.
+- Watch: GET /v1/downloads/{model_id}, or GET /v1/events (server-sent events: snapshot, download, removed), or the WebSocket /v1/ws.
+- Control: POST /v1/downloads/{model_id}/pause, resume, cancel, retry. DELETE /v1/downloads cancels all.
+- Percent-encode a model_id in a path, slashes as %2F.
+- Errors are {"error": {"message", "type", "param", "code"}}.
+- With an API key send Authorization: Bearer KEY or X-API-Key: KEY.
+- Everything else: [OpenAPI document](/openapi.json), [the same to click through](/swagger).
+`;
+
+/** Health, storage, metrics, the document and its page. */
+export function serviceFamily(context: ApiContext, metrics: Metrics, openApi: OpenApi): Family {
+  const { downloads, clock, version } = context;
+  const startedAt = clock.monotonic();
+  const routes = newRoutes()
+    .get(
+      HEALTH_PATH,
+      () =>
+        json({ status: "ok", version, uptime_seconds: Math.floor((clock.monotonic() - startedAt) / 1000) }),
+      operation({
+        id: "getHealth",
+        tag: "service",
+        summary: "Whether the service answers",
+        answers: { 200: { description: "It does", schema: HealthSchema } },
+        open: true,
+      }),
+    )
+    .get(
+      "/v1/storage",
+      async () => {
+        const { freeBytes, reservedBytes, modelsBytes } = await downloads.storage();
+        return json({ free_bytes: freeBytes, reserved_bytes: reservedBytes, models_bytes: modelsBytes });
+      },
+      operation({
+        id: "getStorage",
+        tag: "files",
+        summary: "Space on the models volume",
+        answers: { 200: { description: "The numbers", schema: StorageSchema } },
+        errors: [507],
+      }),
+    )
+    .get(
+      "/metrics",
+      async () => text(await metrics.registry.metrics(), metrics.registry.contentType),
+      operation({
+        id: "getMetrics",
+        tag: "service",
+        summary: "Metrics for Prometheus",
+        answers: { 200: { description: "Exposition text", type: "text/plain", schema: Type.String() } },
+      }),
+    )
+    .get(
+      "/openapi.json",
+      async () => text(await openApi.text(), "application/json; charset=utf-8"),
+      operation({
+        id: "getOpenApi",
+        tag: "service",
+        summary: "This document",
+        answers: {
+          200: { description: "OpenAPI 3.0", schema: Type.Object({}, { additionalProperties: true }) },
+        },
+      }),
+    )
+    .get(
+      "/llms.txt",
+      () => text(GUIDE, "text/plain; charset=utf-8"),
+      operation({
+        id: "getGuide",
+        tag: "service",
+        summary: "A short guide for language models",
+        answers: { 200: { description: "The guide", type: "text/plain", schema: Type.String() } },
+      }),
+    )
+    .get(SWAGGER_PATH, () => swaggerPage(), {
+      ...operation({
+        id: "getSwagger",
+        tag: "service",
+        summary: "This document to click through",
+        answers: { 200: { description: "The page", type: "text/html", schema: Type.String() } },
+      }),
+    })
+    .get(`${SWAGGER_PATH}/:asset`, ({ params }) => swaggerAsset(params.asset), {
+      params: Type.Object({ asset: Type.String() }),
+      detail: { hide: true },
+    });
+  return { name: "service", prefixes: [], routes, refuse: refuseKolosal };
+}
