@@ -1,0 +1,152 @@
+/** The composition root: the only file that knows all rooms. */
+
+import { readFileSync } from "node:fs";
+import { createApi } from "./api/index.ts";
+import { run } from "./cli/index.ts";
+import type { OpenOptions, Service } from "./cli/service.ts";
+import { type Config, loadConfig, takeEnvironment } from "./config.ts";
+import { systemClock } from "./core/clock.ts";
+import { Downloads } from "./core/downloads.ts";
+import { Journal } from "./core/journal.ts";
+import type { Http, Log } from "./core/ports.ts";
+import type { SettingsPatch } from "./core/settings.ts";
+import { openDatabase } from "./db/index.ts";
+import { createRuntimes } from "./engines/index.ts";
+import { createHttp } from "./http/index.ts";
+import { createLog } from "./log.ts";
+import { createSources } from "./sources/index.ts";
+import { createStorage } from "./storage/index.ts";
+import { openSecrets } from "./storage/secrets.ts";
+import { createTransfer } from "./transfer/index.ts";
+import { VERSION } from "./version.ts";
+import { createWebAssets } from "./web.ts";
+
+const clock = systemClock;
+const USER_AGENT = `modelhaul/${VERSION}`;
+
+/** Opens the product on its data directory. Rejects with DownloadError `locked` when another process owns it. */
+async function openService(config: Config, options: OpenOptions = {}): Promise<Service> {
+  const log = createLog({
+    level: config.logLevel,
+    format: config.logFormat,
+    secrets: [config.apiKey, config.hfToken],
+  });
+  const db = await openDatabase({ dataDir: config.dataDir, clock, log });
+  const addresses: { hostname: string; port: number }[] = [];
+  const http = createHttp({
+    userAgent: USER_AGENT,
+    // With no key and only loopback listeners the caller is the local user (FAULTS, head).
+    allowPrivate: config.apiKey === null && !config.noAuth,
+    allowAddresses: [...config.allowAddress],
+    ...(config.proxy === null ? {} : { proxy: config.proxy }),
+    ...(config.caFile === null ? {} : { caFile: config.caFile }),
+    ownPorts: () => addresses.map(({ hostname, port }) => ({ host: hostname, port })),
+    clock,
+    log,
+  });
+  const transfer = createTransfer({ http, clock, log, connectionsPerDownload: config.connections });
+  const downloads = await Downloads.open(
+    {
+      db,
+      clock,
+      log,
+      transfer,
+      digests: transfer.digests,
+      sources: createSources({
+        http,
+        hfEndpoint: config.hfEndpoint,
+        ...(config.hfToken === null ? {} : { hfToken: config.hfToken }),
+        clock,
+        log,
+      }),
+      storage: createStorage({ modelsDir: config.modelsDir, hfCacheDir: config.hfCache, clock, log }),
+      runtimes: createRuntimes(),
+      secrets: await openSecrets(config.dataDir),
+      journal: new Journal(db, clock, log),
+    },
+    {
+      layout: config.layout,
+      lingerMs: config.linger,
+      keepPartialsMs: config.keepPartials,
+      historyMs: config.history,
+      settings: { ...givenSettings(config), ...options },
+    },
+  );
+  const close = [() => downloads.close(), () => transfer.close(), async () => http.close(), () => db.close()];
+  return serviceOf({ config, log, downloads, addresses, close });
+}
+
+interface Parts {
+  config: Config;
+  log: Log;
+  downloads: Downloads;
+  addresses: { hostname: string; port: number }[];
+  /** In this order. */
+  close: (() => Promise<void>)[];
+}
+
+function serviceOf({ config, log, downloads, addresses, close }: Parts): Service {
+  let api: ReturnType<typeof createApi> | undefined;
+  const build = async (): Promise<ReturnType<typeof createApi>> => {
+    api ??= createApi({
+      downloads,
+      apiKey: config.apiKey,
+      noAuth: config.noAuth,
+      corsOrigins: config.corsOrigin,
+      allowHosts: config.allowHost,
+      version: VERSION,
+      clock,
+      log,
+      web: await createWebAssets(),
+      webRoot: config.webRoot,
+    });
+    return api;
+  };
+  return {
+    downloads,
+    log,
+    async listen() {
+      const bound = await (await build()).start(config.listen);
+      addresses.push(...bound);
+      return bound.map(
+        ({ hostname, port }) => `http://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`,
+      );
+    },
+    openapi: async () => (await build()).openapi(),
+    async stop() {
+      await api?.stop();
+      for (const part of close) await part();
+    },
+  };
+}
+
+/** Settings that somebody named on the command line, in the environment or the file: they beat the saved ones. */
+function givenSettings(config: Config): SettingsPatch {
+  const { given } = config;
+  return {
+    ...(given.has("maxConcurrent") && { maxConcurrent: config.maxConcurrent }),
+    ...(given.has("connections") && { connectionsPerDownload: config.connections }),
+    ...(given.has("rateLimit") && { rateLimit: config.rateLimit }),
+  };
+}
+
+/** For commands that talk to the operator's own daemon: wherever it is, and never through a proxy. */
+function connect(config: Config): Http {
+  return createHttp({
+    userAgent: USER_AGENT,
+    allowPrivate: true,
+    allowAddresses: [],
+    ...(config.caFile === null ? {} : { caFile: config.caFile }),
+    clock,
+    log: createLog({ level: "error", format: config.logFormat, secrets: [config.apiKey] }),
+  });
+}
+
+const environment = takeEnvironment();
+const readText = (path: string): string => readFileSync(path, "utf8");
+
+process.exitCode = await run(process.argv.slice(2), {
+  loadConfig: (flags, purpose) => loadConfig(flags, environment, readText, { ...(purpose && { purpose }) }),
+  openService,
+  connect,
+});

@@ -1,0 +1,116 @@
+import { systemClock } from "../../src/core/clock.ts";
+import { Downloads, type DownloadsOptions, type Snapshot } from "../../src/core/downloads.ts";
+import { Journal } from "../../src/core/journal.ts";
+import type { Database, Log } from "../../src/core/ports.ts";
+import { openDatabase } from "../../src/db/index.ts";
+import { createRuntimes } from "../../src/engines/index.ts";
+import { createHttp } from "../../src/http/index.ts";
+import { createSources } from "../../src/sources/index.ts";
+import { createStorage } from "../../src/storage/index.ts";
+import { openSecrets } from "../../src/storage/secrets.ts";
+import { createTransfer } from "../../src/transfer/index.ts";
+import { tempDir } from "./temp.ts";
+
+export interface Product {
+  downloads: Downloads;
+  db: Database;
+  dir: string;
+  models: string;
+  /** Resolves with the download once it is in one of these states. */
+  reaches(id: string, ...states: Snapshot["state"][]): Promise<Snapshot>;
+  /** Resolves once so many bytes of the download have arrived. */
+  has(id: string, bytes: number): Promise<Snapshot>;
+  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+export interface ProductOptions extends Partial<DownloadsOptions> {
+  /** Data and models stay where they are when the product is opened again on it. */
+  dir?: string;
+  hfEndpoint?: string;
+  hfToken?: string;
+  minFreeBytes?: number;
+}
+
+const quiet: Log = { debug() {}, info() {}, warn() {}, error() {} };
+
+/** The real rooms put together as `main` does it, without listeners. */
+export async function openProduct(options: ProductOptions = {}): Promise<Product> {
+  const { dir: given, hfEndpoint, hfToken, minFreeBytes, ...rest } = options;
+  const temp = given === undefined ? tempDir("product") : undefined;
+  const dir = given ?? (temp?.path as string);
+  const clock = systemClock;
+  const log = process.env.TEST_LOG ? console : quiet;
+  const models = `${dir}/models`;
+  const db = await openDatabase({ dataDir: `${dir}/data`, clock, log });
+  const http = createHttp({
+    userAgent: "modelhaul/test",
+    allowPrivate: true,
+    allowAddresses: [],
+    clock,
+    log,
+  });
+  const transfer = createTransfer({ http, clock, log, connectionsPerDownload: 8 });
+  const sources = createSources({
+    http,
+    clock,
+    log,
+    ...(hfEndpoint && { hfEndpoint }),
+    ...(hfToken && { hfToken }),
+  });
+  const space = minFreeBytes === undefined ? {} : { minFreeBytes };
+  const storage = createStorage({ modelsDir: models, hfCacheDir: `${dir}/hub`, clock, log, ...space });
+  const secrets = await openSecrets(`${dir}/data`);
+  const journal = new Journal(db, clock, log);
+  const { digests } = transfer;
+  const runtimes = createRuntimes();
+  const downloads = await Downloads.open(
+    { db, clock, log, sources, storage, transfer, digests, runtimes, secrets, journal },
+    {
+      layout: "flat",
+      lingerMs: 15_000,
+      keepPartialsMs: 86_400_000,
+      historyMs: 30 * 86_400_000,
+      settings: {},
+      ...rest,
+    },
+  );
+  const close = async () => {
+    await downloads.close();
+    await transfer.close();
+    http.close();
+    await db.close();
+  };
+  const waitFor = (id: string, holds: (snapshot: Snapshot) => boolean, what: string) =>
+    new Promise<Snapshot>((resolve, reject) => {
+      let last: Snapshot | undefined;
+      const fail = () => reject(new Error(`${what} not seen; last: ${JSON.stringify(last)}`));
+      const timer = setTimeout(fail, 20_000);
+      const settle = (snapshot: Snapshot) => {
+        last = snapshot;
+        if (!holds(snapshot)) return;
+        clearTimeout(timer);
+        unsubscribe();
+        resolve(snapshot);
+      };
+      const unsubscribe = downloads.feed.subscribe((event) => {
+        if (event.type === "download" && (event.download.id === id || event.download.modelId === id))
+          settle(event.download);
+      });
+      void downloads.get(id).then(settle, reject);
+    });
+  return {
+    downloads,
+    db,
+    dir,
+    models,
+    reaches: (id, ...states) =>
+      waitFor(id, (s) => states.includes(s.state), `${id} in state ${states.join(" or ")}`),
+    has: (id, bytes) => waitFor(id, (s) => s.bytes >= bytes, `${bytes} bytes of ${id}`),
+    close,
+    async [Symbol.asyncDispose]() {
+      await close();
+      temp?.[Symbol.dispose]();
+    },
+  };
+}
