@@ -42,13 +42,14 @@ export class FlatLayout implements Layout {
     const { repo, files, download } = input;
     for (const { path } of files) repo === null ? parseFileName(path) : parseRepoPath(path);
     refuseCollisions(files.map((file) => file.path));
-    await this.#root.ready();
     const base = repo === null ? this.#root.path : join(this.#root.path, parseRepoPath(repo));
-    const folder = await this.#folder(input, base);
+    await this.#root.ready();
+    const { folder, free } = await this.#folder(input, base);
     const targets = new Map<number, Target>();
     const folders = new Set<string>();
     for (const file of files) {
-      const path = await this.#place(input, file, join(folder, file.path));
+      const wanted = join(folder, file.path);
+      const path = free ? this.#claim(input, wanted) : await this.#place(input, file, wanted);
       folders.add(dirname(path));
       targets.set(file.id, { path, partial: partialName(path, download.id) });
     }
@@ -67,18 +68,21 @@ export class FlatLayout implements Layout {
     await this.#directories.prune(dirname(path));
   }
 
-  /** Folder of a many-file download: numbered as a whole, so that parts of one model stay together. */
-  async #folder(input: PlanInput, base: string): Promise<string> {
-    if (input.files.length < 2 || input.repo === null) return base;
+  /**
+   * Folder of a many-file download: numbered as a whole, so that parts of one model stay together. `free` when all
+   * names in it have been found free.
+   */
+  async #folder(input: PlanInput, base: string): Promise<{ folder: string; free: boolean }> {
+    if (input.files.length < 2 || input.repo === null) return { folder: base, free: false };
     for (const { target, path } of input.files) {
       const folder = target?.endsWith(`/${path}`) ? target.slice(0, -path.length - 1) : undefined;
-      if (folder !== undefined && isInside(folder, this.#root.path)) return folder;
+      if (folder !== undefined && isInside(folder, this.#root.path)) return { folder, free: false };
     }
     for (let n = 1; n <= MOST_NAMES; n++) {
       const folder = n === 1 ? base : `${base}-${n}`;
       const exists = (await ifThere(lstat(folder))) !== undefined;
       if (n > 1 && exists) continue;
-      if (await this.#areFree(input, folder, exists)) return folder;
+      if (await this.#areFree(input, folder, exists)) return { folder, free: true };
     }
     throw noName(base);
   }

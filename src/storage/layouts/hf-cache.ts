@@ -44,8 +44,8 @@ export class HfCacheLayout implements Layout {
     const { files, download } = input;
     for (const { path } of files) parseRepoPath(path);
     refuseCollisions(files.map((file) => file.path));
-    await this.#root.ready();
     const { folder, snapshot } = this.#place(input);
+    await this.#root.ready();
     const targets = new Map<number, Target>();
     const present = new Map<number, string>();
     await this.#directories.check(join(folder, "blobs"));
