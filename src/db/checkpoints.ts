@@ -9,6 +9,11 @@ const LOG_BYTES = 32 * 1024 * 1024;
 const OWN_PAGES = 1000;
 const BACKSTOP_PAGES = 16_384;
 
+/** In the executable all modules are one, and the worker lies where `build.ts` puts this entry point. */
+const WORKER = import.meta.url.endsWith("/db/checkpoints.ts")
+  ? new URL("./checkpoint-worker.ts", import.meta.url)
+  : new URL("./src/db/checkpoint-worker.js", import.meta.url);
+
 /** Keeps the write-ahead log short, from a worker, because a checkpoint waits for the disk. */
 export class Checkpoints {
   readonly #db: Sqlite;
@@ -57,7 +62,7 @@ export class Checkpoints {
 
   async #inWorker(): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const worker = new Worker(new URL("./checkpoint.worker.ts", import.meta.url));
+    const worker = new Worker(WORKER);
     worker.onmessage = (event: MessageEvent<{ ok: boolean; message?: string }>) =>
       event.data.ok ? resolve() : reject(new Error(event.data.message));
     worker.onerror = (event) => {

@@ -19,10 +19,12 @@ type Row = Record<string, unknown>;
 export const OPEN = "state NOT IN ('completed', 'failed', 'cancelled')";
 const SELECT = `SELECT ${DOWNLOAD.columns} FROM downloads`;
 const RETURNING = `RETURNING ${DOWNLOAD.columns}`;
-/** Most tombstones kept. */
+/** Tombstones kept, and how many more there may be before the oldest go. */
 const TOMBSTONES = 10_000;
+const TOMBSTONE_SLACK = 500;
 
 export function downloads(store: Store) {
+  let removals = 0;
   return {
     insert: (download) => insert(store, download),
     get: (id) => store.read(() => one(store, `${SELECT} WHERE id = ?`, id)),
@@ -30,7 +32,7 @@ export function downloads(store: Store) {
     update: (id, guard, patch) => update(store, id, guard, patch),
     setIntent: (id, states, intent) => setIntent(store, id, states, intent),
     counts: () => store.read(() => counts(store)),
-    remove: (id) => store.write(() => remove(store, id)),
+    remove: (id) => store.write(() => remove(store, id, ++removals)),
     expired: (endedBefore, limit) => store.read(() => expired(store, endedBefore, limit)),
   } satisfies Partial<Database>;
 }
@@ -169,12 +171,12 @@ function counts(store: Store): Record<State, number> {
   return all;
 }
 
-function remove(store: Store, id: string): number | undefined {
+function remove(store: Store, id: string, removals: number): number | undefined {
   const row = store.get<{ model_id: string }>("DELETE FROM downloads WHERE id = ? RETURNING model_id", id);
   if (!row) return undefined;
   const seq = store.seq();
   store.run("INSERT INTO removed (seq, id, model_id) VALUES (?, ?, ?)", seq, id, row.model_id);
-  forgetTombstones(store);
+  if (removals % TOMBSTONE_SLACK === 1) forgetTombstones(store);
   return seq;
 }
 

@@ -1,4 +1,3 @@
-import type { SQLQueryBindings } from "bun:sqlite";
 import type { Database } from "../core/database.ts";
 import type { Download } from "../core/download.ts";
 import { one } from "./downloads.ts";
@@ -31,7 +30,7 @@ export function order(store: Store) {
 
 /** One row is written, unless its new neighbours have no room between them any more. */
 function move(store: Store, id: string, to: Destination): Download | undefined {
-  const own = spot(store, "id = ?", id);
+  const own = queued(store, "id", id);
   const gap = own && findGap(store, id, to);
   if (!own || !gap) return undefined;
   const priority = Math.max(
@@ -43,17 +42,20 @@ function move(store: Store, id: string, to: Destination): Download | undefined {
   return one(store, sql, priority, position, store.seq(), own.n);
 }
 
-/** The first queued row, in claim order or as told. */
-function spot(store: Store, where: string, ...values: SQLQueryBindings[]): Spot | undefined {
-  const order = where.includes("ORDER BY") ? "" : "ORDER BY priority DESC, position, n";
-  const sql = `SELECT n, id, priority, position FROM downloads WHERE state = 'queued' AND ${where} ${order}`;
-  return store.get<Spot>(`${sql} LIMIT 1`, ...values);
+const SPOT = "SELECT n, id, priority, position FROM downloads";
+/** Named, because the planner would rather sort what `downloads_state` gives. */
+const QUEUED = `${SPOT} INDEXED BY downloads_queue WHERE state = 'queued'`;
+const FORWARD = "ORDER BY priority DESC, position, n LIMIT 1";
+const BACKWARD = "ORDER BY priority, position DESC, n DESC LIMIT 1";
+
+function queued(store: Store, column: "id" | "n", value: string | number): Spot | undefined {
+  return store.get<Spot>(`${SPOT} WHERE ${column} = ? AND state = 'queued'`, value);
 }
 
 function findGap(store: Store, id: string, to: Destination): Gap | undefined {
   if ("position" in to) return gapAt(store, id, to.position);
   const otherId = "before" in to ? to.before : to.after;
-  const other = spot(store, "id = ?", otherId);
+  const other = queued(store, "id", otherId);
   if (!other) return undefined;
   // Beside itself is where it is.
   if (other.id === id) return { prev: before(store, other, id), next: after(store, other, id) };
@@ -65,26 +67,22 @@ function findGap(store: Store, id: string, to: Destination): Gap | undefined {
 /** `place` counts from 1; past the end means the end. */
 function gapAt(store: Store, id: string, place: number): Gap {
   const skip = Math.max(0, Math.floor(place) - 1);
-  const sql = `SELECT n, id, priority, position FROM downloads WHERE state = 'queued' AND id <> ?
-    ORDER BY priority DESC, position, n LIMIT 1 OFFSET ?`;
-  const next = store.get<Spot>(sql, id, skip);
+  const next = store.get<Spot>(`${QUEUED} AND id <> ? ${FORWARD} OFFSET ?`, id, skip);
   if (next) return { prev: before(store, next, id), next };
-  return { prev: spot(store, "id <> ? ORDER BY priority, position DESC, n DESC", id), next: undefined };
+  return { prev: store.get<Spot>(`${QUEUED} AND id <> ? ${BACKWARD}`, id), next: undefined };
 }
 
+/** The neighbour on that side in claim order, `not` left out. */
 function before(store: Store, { priority, position, n }: Spot, not: string): Spot | undefined {
-  const back = "ORDER BY priority, position DESC, n DESC";
-  return (
-    spot(store, `id <> ? AND priority = ? AND (position, n) < (?, ?) ${back}`, not, priority, position, n) ??
-    spot(store, `id <> ? AND priority > ? ${back}`, not, priority)
-  );
+  const same = `${QUEUED} AND id <> ? AND priority = ? AND (position, n) < (?, ?) ${BACKWARD}`;
+  const higher = `${QUEUED} AND id <> ? AND priority > ? ${BACKWARD}`;
+  return store.get<Spot>(same, not, priority, position, n) ?? store.get<Spot>(higher, not, priority);
 }
 
 function after(store: Store, { priority, position, n }: Spot, not: string): Spot | undefined {
-  return (
-    spot(store, "id <> ? AND priority = ? AND (position, n) > (?, ?)", not, priority, position, n) ??
-    spot(store, "id <> ? AND priority < ?", not, priority)
-  );
+  const same = `${QUEUED} AND id <> ? AND priority = ? AND (position, n) > (?, ?) ${FORWARD}`;
+  const lower = `${QUEUED} AND id <> ? AND priority < ? ${FORWARD}`;
+  return store.get<Spot>(same, not, priority, position, n) ?? store.get<Spot>(lower, not, priority);
 }
 
 /** A position behind `prev` and before `next`, as far as they are of this priority. */
@@ -93,7 +91,7 @@ function between(store: Store, own: Spot, priority: number, { prev, next }: Gap)
   const high = next?.priority === priority ? next : undefined;
   if (low && high) {
     if (high.position - low.position < MIN_GAP) spread(store, own.id, low, high);
-    const [a, b] = [low, high].map((s) => spot(store, "n = ?", s.n)!.position);
+    const [a, b] = [low, high].map((s) => queued(store, "n", s.n)!.position);
     return (a! + b!) / 2;
   }
   if (low) return low.position + 1;
@@ -130,8 +128,7 @@ function neighbours(
   direction: "ASC" | "DESC",
   limit: number,
 ): Spot[] {
-  const sql = `SELECT n, id, priority, position FROM downloads
-    WHERE state = 'queued' AND id <> ? AND priority = ? AND (position, n) ${side} (?, ?)
+  const sql = `${QUEUED} AND id <> ? AND priority = ? AND (position, n) ${side} (?, ?)
     ORDER BY position ${direction}, n ${direction} LIMIT ?`;
   return store.all<Spot>(sql, moved, priority, position, n, limit);
 }

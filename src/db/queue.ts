@@ -25,12 +25,12 @@ export function queue(store: Store) {
   } satisfies Partial<Database>;
 }
 
-/** The statement of `claim`: one index read, in queue order, for the first row that may run. */
-export const CLAIM = `
+/** One read of an index, in queue order, up to the first row that may run. */
+const CLAIM = `
   UPDATE downloads SET
     previous_state = state, state = 'downloading', owner = ?, lease_until = ?, not_before = NULL, waiting = NULL, seq = ?
   WHERE n = (
-    SELECT n FROM downloads
+    SELECT n FROM downloads INDEXED BY downloads_queue
     WHERE state = 'queued' AND intent IS NULL AND (not_before IS NULL OR not_before <= ?)
     ORDER BY priority DESC, position, n LIMIT 1)
   ${RETURNING}`;
@@ -63,7 +63,8 @@ async function recover(store: Store, now: number, alive: ReadonlySet<string>): P
       const known = new Set(freed.map((row) => row.id));
       const wished = many(
         store,
-        `SELECT ${DOWNLOAD.columns} FROM downloads WHERE intent IS NOT NULL AND owner IS NULL AND ${OPEN} ORDER BY n`,
+        `SELECT ${DOWNLOAD.columns} FROM downloads INDEXED BY downloads_intent
+          WHERE intent IS NOT NULL AND owner IS NULL AND ${OPEN} ORDER BY n`,
       );
       return [...freed, ...wished.filter((row) => !known.has(row.id))];
     },
@@ -72,7 +73,7 @@ async function recover(store: Store, now: number, alive: ReadonlySet<string>): P
 }
 
 function nextDue(store: Store, now: number): number | undefined {
-  const sql = `SELECT min(not_before) AS due FROM downloads
+  const sql = `SELECT min(not_before) AS due FROM downloads INDEXED BY downloads_due
     WHERE state = 'queued' AND not_before IS NOT NULL AND not_before > ?`;
   return store.get<{ due: number | null }>(sql, now)?.due ?? undefined;
 }
@@ -85,7 +86,7 @@ function place(store: Store, id: string): number | undefined {
   if (!row) return undefined;
   const { priority, position, n } = row;
   const sql = `SELECT
-    (SELECT count(*) FROM downloads WHERE state = 'queued' AND priority > ?) +
-    (SELECT count(*) FROM downloads WHERE state = 'queued' AND priority = ? AND (position, n) < (?, ?)) AS ahead`;
+    (SELECT count(*) FROM downloads INDEXED BY downloads_queue WHERE state = 'queued' AND priority > ?) +
+    (SELECT count(*) FROM downloads INDEXED BY downloads_queue WHERE state = 'queued' AND priority = ? AND (position, n) < (?, ?)) AS ahead`;
   return store.get<{ ahead: number }>(sql, priority, priority, position, n)!.ahead + 1;
 }

@@ -139,7 +139,7 @@ function recorded(store: Store, watermark: Watermark, fileId: number): Receipt[]
 export function voidOtherBoots(store: Store): void {
   const stale = "written_boot IS NOT NULL AND written_boot <> ?";
   const touched = store.all<{ download_id: string }>(
-    `SELECT DISTINCT f.download_id FROM receipts r JOIN files f ON f.id = r.file_id WHERE r.${stale}`,
+    `SELECT DISTINCT f.download_id FROM receipts r CROSS JOIN files f ON f.id = r.file_id WHERE r.${stale}`,
     store.boot,
   );
   store.run(`UPDATE receipts SET written = '[]', written_boot = NULL WHERE ${stale}`, store.boot);

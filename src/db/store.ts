@@ -7,8 +7,8 @@ import { isBusy, isFull, toDatabaseError } from "./errors.ts";
 import { Sequence } from "./sequence.ts";
 import { GroupSync } from "./sync.ts";
 
-/** How long a write waits for another program that holds the lock (F102). */
-const BUSY_PATIENCE_MS = 5000;
+/** How often, and how long between, a write tries while another program holds the lock: some five seconds (F102). */
+const BUSY_TRIES = 500;
 const BUSY_STEP_MS = 10;
 const STATEMENTS = 200;
 
@@ -167,14 +167,13 @@ export class Store {
   /** Waits for the lock without holding up the event loop, which a busy_timeout would do. */
   async #retrying<T>(work: () => T): Promise<T> {
     if (this.#closed) throw new DownloadError("internal", "The database has been closed.");
-    const deadline = this.clock.monotonic() + BUSY_PATIENCE_MS;
-    for (;;) {
+    for (let tries = 1; ; tries++) {
       try {
         return work();
       } catch (error) {
         // A log that starts over needs no more room than it has.
         if (isFull(error)) this.#checkpoints.begin();
-        if (!isBusy(error) || this.clock.monotonic() >= deadline) throw toDatabaseError(error, this.#dataDir);
+        if (!isBusy(error) || tries >= BUSY_TRIES) throw toDatabaseError(error, this.#dataDir);
       }
       await this.clock.sleep(BUSY_STEP_MS);
       if (this.#closed) throw new DownloadError("internal", "The database has been closed.");

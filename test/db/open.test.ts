@@ -5,6 +5,8 @@ import { join } from "node:path";
 import { systemClock } from "../../src/core/clock.ts";
 import { openDatabase } from "../../src/db/index.ts";
 import { STEPS } from "../../src/db/migrate.ts";
+import { connect } from "../../src/db/sqlite.ts";
+import { Store } from "../../src/db/store.ts";
 import { child } from "./child.ts";
 import { fileDraft, insert, recordingLog } from "./rows.ts";
 import { open, tempDir } from "./support.ts";
@@ -159,6 +161,22 @@ describe("an existing database", () => {
     expect(await db.receipts(file!.id)).toEqual([{ start: 0, length: 7 }]);
     expect(await db.setting("k")).toBe("v");
     expect((await insert(db)).seq).toBeGreaterThan(rows[299]!.seq);
+  });
+
+  test("F106 where shared memory cannot be relied on, one connection does without it", async () => {
+    const dataDir = tempDir();
+    const connection = connect(dataDir, false);
+    const log = recordingLog();
+    const store = new Store({ ...connection, dataDir, clock: systemClock, log, boot: "b" });
+    await store.write(() => store.setMeta("a", "1"));
+    expect(readdirSync(dataDir).sort()).toEqual(["state.db", "state.db-wal"]);
+    for (let i = 0; i < 3000; i++) await store.write(() => store.setMeta("a", String(i)), { sync: false });
+    expect(statSync(join(dataDir, "state.db-wal")).size).toBeLessThan(8 << 20);
+    await store.close();
+    expect(log.lines).toEqual([]);
+    const raw = new Sqlite(join(dataDir, "state.db"), { readonly: true });
+    expect(raw.query("SELECT value FROM meta WHERE key = 'a'").values()).toEqual([["2999"]]);
+    raw.close();
   });
 
   test("after an orderly close the whole file is not looked through again", async () => {
