@@ -17,8 +17,8 @@ describe("across restarts", () => {
     const seq = product.downloads.feed.seq;
     await product.close();
     const sent = origin.sent("/slow.gguf");
-    origin.limits.ratePerConnection = 0;
-    origin.limits.rateTotal = 0;
+    origin.limits.ratePerConnection = 1000 * MB;
+    origin.limits.rateTotal = 1000 * MB;
     await using again = await openProduct({ dir: product.dir });
     expect(again.downloads.settings().connectionsPerDownload).toBe(3);
     expect(again.downloads.feed.seq).toBeGreaterThan(seq);
@@ -38,8 +38,8 @@ describe("across restarts", () => {
     const part = readdirSync(product.models).find((n) => n.endsWith(".part")) as string;
     expect(statSync(`${product.models}/${part}`).mode & 0o777).toBe(0o600);
     unlinkSync(`${product.models}/${part}`);
-    origin.limits.ratePerConnection = 0;
-    origin.limits.rateTotal = 0;
+    origin.limits.ratePerConnection = 1000 * MB;
+    origin.limits.rateTotal = 1000 * MB;
     await product.downloads.resume(download.id);
     const done = await product.reaches(download.id, "completed", "failed");
     expect(digest(done.localPath as string)).toBe(sha256Of(3, 8 * MB));
@@ -52,7 +52,7 @@ describe("across restarts", () => {
     });
     const token = hub.addUser("ada", { access: { "acme/closed": "granted" } });
     await using product = await openProduct({ hfEndpoint: hub.endpoint });
-    const request = { repoId: "acme/closed", filename: "tiny-Q4_K_M.gguf" };
+    const request = { repoId: "acme/closed", filename: "closed-Q4_K_M.gguf" };
     expect(await codeOf(product.downloads.start(request))).toBe("fulfilled");
     const refused = await product.reaches(`acme/closed/${request.filename}`, "failed");
     expect(refused.error?.code).toBe("not_found");
