@@ -113,7 +113,8 @@ function leadsOut(path: string, code: "invalid_path" | "tampered"): DownloadErro
 /** File systems without durable directories say so; there is nothing to be done about it. */
 const NO_DIRECTORY_SYNC = new Set(["EINVAL", "EISDIR", "EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"]);
 
-async function syncDirectory(dir: string): Promise<void> {
+/** Makes the names in a directory durable, where the file system can. Rejects with DownloadError. */
+export async function syncDirectory(dir: string): Promise<void> {
   try {
     const handle = await open(dir, "r");
     try {

@@ -1,75 +1,106 @@
-import { chmodSync, closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from "node:fs";
+import { constants } from "node:fs";
+import { chmod, mkdir, open, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import type { Log, Secret, Secrets } from "../core/ports.ts";
-import { diskError } from "./errors.ts";
+import { syncDirectory } from "./directories.ts";
+import { ifThere, onDisk } from "./errors.ts";
 
 const NAME = "secrets.json";
+/** A link in the place of the new file is refused, not followed. */
+const FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | (constants.O_NOFOLLOW ?? 0);
+
+type Known = ReadonlyMap<string, Secret>;
+type Edit = (next: Map<string, Secret>) => void;
 
 /**
- * Secrets given with requests, in one file that only its owner can read (0600). Each change replaces the file as a
- * whole and is on disk when it is answered. A file that cannot be read as ours is kept aside, never deleted.
+ * Opens the secrets of a data directory: one file that only its owner can read (0600). A change is answered when it is
+ * on disk and replaces the file as a whole. A file that is not ours to read is kept aside, never deleted.
+ * Rejects with DownloadError `no_space read_only io tampered`.
  */
 export async function openSecrets(dataDir: string, log?: Log): Promise<Secrets> {
   const path = join(dataDir, NAME);
-  const known = read(path, log);
-  const save = (): void => {
-    try {
-      replace(dataDir, path, JSON.stringify(Object.fromEntries(known)));
-    } catch (error) {
-      throw diskError(error, "keep the secrets in", path);
-    }
+  let known = await onDisk("read", path, () => load(dataDir, path, log));
+  let last: Promise<void> = Promise.resolve();
+  let batch: { edits: Edit[]; written: Promise<void> } | undefined;
+  /** One write at a time, with all changes that came while one ran; what fails is not remembered either. */
+  const change = (edit: Edit): Promise<void> => {
+    batch ??= { edits: [], written: last.then(write) };
+    batch.edits.push(edit);
+    last = batch.written.catch(() => undefined);
+    return batch.written;
+  };
+  const write = async (): Promise<void> => {
+    const next = new Map(known);
+    for (const edit of batch?.edits ?? []) edit(next);
+    batch = undefined;
+    await onDisk("write", path, () => replace(dataDir, path, next));
+    known = next;
   };
   return {
-    get: async (id) => ({ ...known.get(id) }),
-    put: async (id, secret) => {
-      known.set(id, { ...secret });
-      save();
+    get: async (id) => {
+      await last;
+      return structuredClone(known.get(id) ?? {});
+    },
+    put: (id, secret) => {
+      const copy = structuredClone(secret);
+      return change((next) => void next.set(id, copy));
     },
     delete: async (id) => {
-      if (known.delete(id)) save();
+      await last;
+      if (known.has(id)) await change((next) => void next.delete(id));
     },
   };
 }
 
-function read(path: string, log: Log | undefined): Map<string, Secret> {
-  let text: string;
+async function load(dataDir: string, path: string, log: Log | undefined): Promise<Known> {
+  await mkdir(dataDir, { recursive: true, mode: 0o700 });
+  const text = await ifThere(readFile(path, "utf8"));
+  if (text === undefined) return new Map();
+  await chmod(path, 0o600);
+  const known = parse(text);
+  if (known) return known;
+  const copy = `${path}.damaged-${new Date().toISOString().replace(/[:.]/g, "-")}`;
+  await rename(path, copy);
+  log?.warn("The file of secrets was damaged. A copy was kept; give tokens again where they are needed.", {
+    copy,
+  });
+  return new Map();
+}
+
+/** Undefined unless it is what `replace` writes, down to the last value. */
+function parse(text: string): Known | undefined {
   try {
-    text = readFileSync(path, "utf8");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return new Map();
-    throw diskError(error, "read", path);
-  }
-  try {
-    const parsed: unknown = JSON.parse(text);
-    if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed))
-      throw new Error("not an object");
-    chmodSync(path, 0o600);
-    return new Map(Object.entries(parsed as Record<string, Secret>));
+    const entries: [string, unknown][] = Object.entries(JSON.parse(text) ?? undefined);
+    return entries.every((entry): entry is [string, Secret] => isSecret(entry[1]))
+      ? new Map(entries)
+      : undefined;
   } catch {
-    const aside = `${path}.damaged-${Date.now()}`;
-    renameSync(path, aside);
-    log?.warn("The file of secrets was damaged and is kept aside; give tokens again where they are needed.", {
-      aside,
-    });
-    return new Map();
+    return undefined;
   }
 }
 
-function replace(dir: string, path: string, text: string): void {
+function isSecret(value: unknown): value is Secret {
+  if (!isRecord(value)) return false;
+  const { token, headers, ...rest } = value;
+  const plain = headers === undefined || (isRecord(headers) && Object.values(headers).every(isText));
+  return (token === undefined || isText(token)) && plain && Object.keys(rest).length === 0;
+}
+
+const isText = (value: unknown): value is string => typeof value === "string";
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+async function replace(dataDir: string, path: string, known: Known): Promise<void> {
   const temporary = `${path}.new`;
-  const fd = openSync(temporary, "w", 0o600);
+  const handle = await open(temporary, FLAGS, 0o600);
   try {
-    writeSync(fd, text);
-    fsyncSync(fd);
+    // One that a crash left behind may be wider.
+    await handle.chmod(0o600);
+    await handle.writeFile(JSON.stringify(Object.fromEntries(known)));
+    await handle.sync();
   } finally {
-    closeSync(fd);
+    await handle.close();
   }
-  renameSync(temporary, path);
-  if (process.platform === "win32") return; // Windows cannot open a directory to sync it.
-  const folder = openSync(dir, "r");
-  try {
-    fsyncSync(folder);
-  } finally {
-    closeSync(folder);
-  }
+  await rename(temporary, path);
+  await syncDirectory(dataDir);
 }
