@@ -38,11 +38,13 @@ async function attempt<T>(check: Check<T>): Promise<{ value: T } | { error: unkn
 /** The lines that a process prints, read as they come so that it never blocks on a full pipe. */
 export class Lines {
   readonly all: string[] = [];
+  /** Resolves when the stream has ended and all is in `all`. */
+  readonly closed: Promise<void>;
   private ended = false;
   private readonly watchers = new Set<() => void>();
 
   constructor(stream: ReadableStream<Uint8Array>) {
-    void this.drain(stream);
+    this.closed = this.drain(stream);
   }
 
   private async drain(stream: ReadableStream<Uint8Array>): Promise<void> {

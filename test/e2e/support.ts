@@ -1,0 +1,42 @@
+import { createHash } from "node:crypto";
+import { createReadStream, existsSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
+
+/** SHA-256 of a file on disk, read in pieces. */
+export async function sha256File(path: string): Promise<string> {
+  const hash = createHash("sha256");
+  await pipeline(createReadStream(path, { highWaterMark: 1 << 20 }), hash);
+  return hash.digest("hex");
+}
+
+/** Paths of all files below a folder, relative to it, sorted. */
+export function filesBelow(dir: string): string[] {
+  if (!existsSync(dir)) return [];
+  const entries = readdirSync(dir, { recursive: true, withFileTypes: true });
+  return entries
+    .filter((it) => !it.isDirectory())
+    .map((it) => join(it.parentPath, it.name).slice(dir.length + 1))
+    .sort();
+}
+
+/** Partial files below a folder. */
+export const partials = (dir: string): string[] => filesBelow(dir).filter((it) => it.endsWith(".part"));
+
+/** Numbers in [0, 1) that are the same for the same seed (mulberry32). */
+export function randomOf(seed: number): () => number {
+  let state = seed | 0;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** Seed of this run: from TEST_SEED, else a new one. Printed, so that a failure can be seen again. */
+export function seedOfRun(what: string): number {
+  const seed = Number(process.env.TEST_SEED ?? Math.floor(Math.random() * 2 ** 31));
+  console.log(`${what}: TEST_SEED=${seed}`);
+  return seed;
+}

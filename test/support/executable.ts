@@ -1,0 +1,76 @@
+import { Database } from "bun:sqlite";
+import { copyFileSync, linkSync, mkdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { tempDir } from "./temp.ts";
+import { Lines } from "./until.ts";
+
+const ROOT = join(import.meta.dir, "..", "..");
+const BUILT = join(ROOT, "dist", "modelhaul");
+/** What ends up in the executable, or decides how it is made. */
+const INGREDIENTS = ["src/**/*", "web/**/*", "build.ts", "package.json", "bun.lock"];
+const LOCK_EVERY_MS = 100;
+
+let made: Promise<string> | undefined;
+
+/**
+ * Path of the executable, built when it is missing or older than what it is made of: once per test run, whatever the
+ * number of files and of runs beside each other. The path is a name of its own, so that a build by somebody else
+ * does not change what is being tested.
+ */
+export function executable(): Promise<string> {
+  made ??= make();
+  return made;
+}
+
+async function make(): Promise<string> {
+  mkdirSync(join(ROOT, "dist"), { recursive: true });
+  const lock = await lockBuild();
+  try {
+    if (!isFresh()) await build();
+    return pin(BUILT);
+  } finally {
+    lock.close();
+  }
+}
+
+/** Dies with the process that holds it, however that ends. */
+async function lockBuild(): Promise<Database> {
+  const lock = new Database(join(ROOT, "dist", ".build.lock"));
+  lock.run("PRAGMA busy_timeout = 0");
+  for (;;) {
+    try {
+      lock.run("BEGIN EXCLUSIVE");
+      return lock;
+    } catch (error) {
+      if (!(error instanceof Error && "code" in error && error.code === "SQLITE_BUSY")) throw error;
+      await Bun.sleep(LOCK_EVERY_MS);
+    }
+  }
+}
+
+function isFresh(): boolean {
+  const built = modifiedAt(BUILT);
+  const newest = INGREDIENTS.flatMap((it) => [...new Bun.Glob(it).scanSync(ROOT)]).map((it) =>
+    modifiedAt(join(ROOT, it)),
+  );
+  return built > Math.max(...newest);
+}
+
+const modifiedAt = (path: string): number => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+
+async function build(): Promise<void> {
+  const child = Bun.spawn([process.execPath, "build.ts"], { cwd: ROOT, stdout: "pipe", stderr: "pipe" });
+  const output = [new Lines(child.stdout), new Lines(child.stderr)];
+  if ((await child.exited) !== 0 || modifiedAt(BUILT) === 0)
+    throw new Error(`the executable could not be built:\n${output.flatMap((it) => it.all).join("\n")}`);
+}
+
+function pin(path: string): string {
+  const pinned = tempDir("executable").at("modelhaul");
+  try {
+    linkSync(path, pinned);
+  } catch {
+    copyFileSync(path, pinned);
+  }
+  return pinned;
+}
