@@ -259,6 +259,7 @@ describe("errors told apart, each with what to do", () => {
       "null",
       '{"sha":"x"}',
       '{"id":"a/b","sha":"../../etc"}',
+      `{"id":"../../etc","sha":"${"a".repeat(40)}"}`,
     ]) {
       hub.origin.on(
         { times: 1 },
@@ -306,6 +307,19 @@ describe("tokens go home only", () => {
 });
 
 describe("a hub that cannot be trusted", () => {
+  test("F69 a listing that names itself as its next page comes to an end", async () => {
+    await withHub({ repos: [tiny()] });
+    const commit = hub.repo("acme/tiny-gguf").branches.get("main");
+    const self = `<${hub.endpoint}/api/models/acme/tiny-gguf/tree/${commit}?recursive=true&expand=false>; rel="next"`;
+    hub.origin.on(
+      { path: "*/tree/*" },
+      { kind: "respond", status: 200, headers: { Link: self }, body: "[]" },
+    );
+    expect(await failure(resolve(sources(hub.endpoint), { repoId: "acme/tiny-gguf" }))).toMatchObject({
+      code: "protocol",
+    });
+  });
+
   test("F124 F125 F126 a listing with unsafe names is refused as a whole, wanted files of it are not", async () => {
     for (const name of UNSAFE_NAMES) {
       await withHub({ repos: [unsafeRepo("acme/unsafe", [name])] });

@@ -3,9 +3,12 @@ import { type Digest, parseDigest } from "../../core/download.ts";
 import { DownloadError, toDownloadError } from "../../core/errors.ts";
 import type { Clock, Credentials, Http } from "../../core/ports.ts";
 import { hubError, type Subject } from "./errors.ts";
+import { isRepoId } from "./reference.ts";
 
 /** The most entries of one repository that are looked at: bounds what an endless listing can cost. */
 const MAX_ENTRIES = 200_000;
+/** Requests for one listing. */
+const MAX_PAGES = 2_000;
 
 /** One file of a repository as the hub tells it; `masked` when its digest is withheld (§3.2). */
 export interface HubEntry {
@@ -33,106 +36,98 @@ export interface Call {
  * The hub's JSON routes. `@huggingface/hub` knows their shapes and the paging; every request of it goes through our
  * client by the injected function, which also reads errors, because the library drops the X-Error-Code header.
  */
-export interface HubClient {
+export class HubClient {
+  readonly #http: Http;
+  readonly #endpoint: string;
+  readonly #clock: Clock;
+
+  /** `endpoint` has no slash at its end. */
+  constructor(http: Http, endpoint: string, clock: Clock) {
+    this.#http = http;
+    this.#endpoint = endpoint;
+    this.#clock = clock;
+  }
+
   /** Canonical name and commit of a revision: one request. */
-  info(call: Call): Promise<HubInfo>;
+  info(call: Call): Promise<HubInfo> {
+    return reading(call, async () => {
+      const { repo, revision, host } = call.subject;
+      const additionalFields = ["sha", "disabled"] satisfies ["sha", "disabled"];
+      const answer = await modelInfo({ name: repo, revision, additionalFields, ...this.#way(call) });
+      if (answer.disabled) throw new DownloadError("disabled", `${host} has disabled access to ${repo}.`);
+      if (!isRepoId(answer.name) || !/^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(answer.sha))
+        throw malformed(call.subject);
+      return { id: answer.name, commit: answer.sha, gated: Boolean(answer.gated) };
+    });
+  }
+
   /** Entries for exactly these paths: one request. Unknown ones are missing in the answer. */
-  paths(call: Call, commit: string, paths: string[]): Promise<HubEntry[]>;
+  paths(call: Call, revision: string, paths: string[]): Promise<HubEntry[]> {
+    return reading(call, async () => {
+      const found = await pathsInfo({ repo: model(call), revision, paths, ...this.#way(call) });
+      return found.filter((item) => item.type === "file").map((item) => toEntry(item, call.subject));
+    });
+  }
+
   /** All files at a commit: one request for each 1000. */
-  tree(call: Call, commit: string): Promise<HubEntry[]>;
+  tree(call: Call, revision: string): Promise<HubEntry[]> {
+    return reading(call, async () => {
+      const entries: HubEntry[] = [];
+      const listing = listFiles({ repo: model(call), revision, recursive: true, ...this.#way(call) });
+      for await (const item of listing) {
+        if (item.type === "file") entries.push(toEntry(item, call.subject));
+        if (entries.length > MAX_ENTRIES)
+          throw new DownloadError("too_large", `${call.subject.repo} has more than ${MAX_ENTRIES} files.`);
+      }
+      return entries;
+    });
+  }
+
   /** Throws what keeps this caller from the content of a gated repository; returns when nothing does. */
-  checkAccess(call: Call): Promise<void>;
-}
+  checkAccess(call: Call): Promise<void> {
+    return reading(call, async () => {
+      const url = `${this.#endpoint}/api/models/${call.subject.repo}/auth-check`;
+      const { status, headers, text } = await this.#ask(call, url);
+      // Mirrors may lack the route; then the transfer itself meets the gate.
+      const isAnswer = status !== 200 && (status !== 404 || headers.has("x-error-code"));
+      if (isAnswer) throw hubError(call.subject, status, headers, text, this.#clock.now());
+    });
+  }
 
-export function createHubClient(http: Http, endpoint: string, clock: Clock): HubClient {
-  const { origin } = new URL(endpoint);
-
-  /** `fetch` as the library wants it, over the hardened client. Its own token handling is not used: ours is bound to the origin. */
-  const fetcher = (call: Call) => {
+  /** Where the library asks, and how: its own token handling is not used, ours is bound to the origin. */
+  #way(call: Call): { hubUrl: string; fetch: typeof globalThis.fetch } {
+    let pages = 0;
     const ask = async (url: string, init?: { method?: string; body?: string }): Promise<Response> => {
-      const response = await http.request({
-        url,
-        method: init?.method === "POST" ? "POST" : "GET",
-        headers: {
-          Accept: "application/json",
-          ...(init?.body ? { "Content-Type": "application/json" } : {}),
-        },
-        ...(call.credentials ? { credentials: call.credentials } : {}),
-        ...(init?.body ? { body: init.body } : {}),
-        signal: call.signal,
-        operator: new URL(url).origin === origin,
-      });
-      const { status, headers } = response;
-      const text = await response.text();
-      if (status !== 200) throw hubError(call.subject, status, headers, text, clock.now());
-      return new Response(text, {
-        status,
-        headers: { "Content-Type": "application/json", Link: headers.get("link") ?? "" },
-      });
+      // A listing may name itself as its next page.
+      if (++pages > MAX_PAGES) throw malformed(call.subject);
+      const { status, headers, text } = await this.#ask(call, url, init?.body);
+      if (status !== 200) throw hubError(call.subject, status, headers, text, this.#clock.now());
+      const link = headers.get("link") ?? "";
+      return new Response(text, { status, headers: { "Content-Type": "application/json", Link: link } });
     };
     // The library only ever calls it with a URL text and these two options.
-    return ask as unknown as typeof globalThis.fetch;
-  };
+    return { hubUrl: this.#endpoint, fetch: ask as unknown as typeof globalThis.fetch };
+  }
 
-  return {
-    info: (call) =>
-      reading(call, async () => {
-        const { repo, revision } = call.subject;
-        const answer = await modelInfo({
-          name: repo,
-          revision,
-          hubUrl: endpoint,
-          additionalFields: ["sha", "disabled"],
-          fetch: fetcher(call),
-        });
-        if (answer.disabled)
-          throw new DownloadError("disabled", `${call.subject.host} has disabled access to ${repo}.`);
-        const known = typeof answer.name === "string" && /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(answer.sha);
-        if (!known) throw malformed(call.subject);
-        return { id: answer.name, commit: answer.sha, gated: Boolean(answer.gated) };
-      }),
-    paths: (call, revision, paths) =>
-      reading(call, async () => {
-        const repo = { type: "model", name: call.subject.repo } as const;
-        const found = await pathsInfo({ repo, revision, paths, hubUrl: endpoint, fetch: fetcher(call) });
-        return found.filter((item) => item.type === "file").map((item) => toEntry(item, call.subject));
-      }),
-    tree: (call, revision) =>
-      reading(call, async () => {
-        const entries: HubEntry[] = [];
-        const repo = { type: "model", name: call.subject.repo } as const;
-        const listing = listFiles({
-          repo,
-          revision,
-          recursive: true,
-          hubUrl: endpoint,
-          fetch: fetcher(call),
-        });
-        for await (const item of listing) {
-          if (item.type === "file") entries.push(toEntry(item, call.subject));
-          if (entries.length > MAX_ENTRIES)
-            throw new DownloadError("too_large", `${call.subject.repo} has more than ${MAX_ENTRIES} files.`);
-        }
-        return entries;
-      }),
-    checkAccess: (call) =>
-      reading(call, async () => {
-        const url = `${endpoint}/api/models/${call.subject.repo}/auth-check`;
-        const { credentials, signal } = call;
-        const response = await http.request({
-          url,
-          ...(credentials ? { credentials } : {}),
-          signal,
-          operator: true,
-        });
-        const { status, headers } = response;
-        const text = await response.text();
-        // Mirrors may lack the route; then the transfer itself meets the gate.
-        const isAnswer = status !== 200 && (status !== 404 || headers.has("x-error-code"));
-        if (isAnswer) throw hubError(call.subject, status, headers, text, clock.now());
-      }),
-  };
+  async #ask({ credentials, signal }: Call, url: string, body?: string) {
+    const response = await this.#http.request({
+      url,
+      method: body === undefined ? "GET" : "POST",
+      headers: {
+        Accept: "application/json",
+        ...(body === undefined ? {} : { "Content-Type": "application/json" }),
+      },
+      ...(credentials ? { credentials } : {}),
+      ...(body === undefined ? {} : { body }),
+      signal,
+      operator: new URL(url).origin === new URL(this.#endpoint).origin,
+    });
+    const { status, headers } = response;
+    return { status, headers, text: await response.text() };
+  }
 }
+
+const model = ({ subject }: Call) => ({ type: "model", name: subject.repo }) as const;
 
 /** Errors that are not ours come from an answer without the expected shape; the signal's reason passes unchanged. */
 async function reading<T>(call: Call, read: () => Promise<T>): Promise<T> {

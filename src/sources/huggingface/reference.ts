@@ -11,17 +11,18 @@ export interface HubReference {
   folder?: string;
 }
 
-/** Repository ids of models: protocols/huggingface.md §1. Throws `invalid_request` (F136). */
-export function parseRepoId(text: string, param: string): string {
+/** Whether this is the id of a model repository: protocols/huggingface.md §1. */
+export function isRepoId(text: unknown): text is string {
+  if (typeof text !== "string" || text.length > 96 || /--|\.\.|\.git$/.test(text)) return false;
   const parts = text.split("/");
-  const wellFormed =
-    text.length <= 96 &&
-    parts.length <= 2 &&
-    !text.includes("--") &&
-    !text.includes("..") &&
-    !text.endsWith(".git") &&
-    parts.every((part) => /^[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?$/.test(part));
-  if (wellFormed) return text;
+  return (
+    parts.length <= 2 && parts.every((part) => /^[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?$/.test(part))
+  );
+}
+
+/** Throws `invalid_request` for what is no repository id (F136). */
+export function parseRepoId(text: string, param: string): string {
+  if (isRepoId(text)) return text;
   throw new DownloadError(
     "invalid_request",
     `${showName(text)} is not a repository id of the hub: write organisation/name with letters, digits, "-", "_" and ".".`,
