@@ -3,6 +3,9 @@ import { Problem } from "./problem.ts";
 /** Largest body any route takes (F143). Bun's own limit is set far above: it resets the connection without an answer. */
 export const BODY_LIMIT = 1024 * 1024;
 
+/** Levels of nesting; the deepest body any route knows has four. */
+const DEEPEST = 64;
+
 const tooLarge = () =>
   new Problem("request_too_large", `The request body is larger than ${BODY_LIMIT} bytes`, {
     headers: { Connection: "close" },
@@ -42,9 +45,32 @@ function parse(bytes: Uint8Array): unknown {
   } catch {
     throw new Problem("invalid_json", "The request body is not valid UTF-8");
   }
+  if (text.trim() === "") return undefined;
+  return parseJson(text, "The request body");
+}
+
+/** JSON text as a value; `name` begins the refusal's sentence. Deep nesting would exhaust the stack later on (F140). */
+export function parseJson(text: string, name: string): unknown {
+  if (isDeep(text)) throw new Problem("invalid_json", `${name} is nested too deeply`);
   try {
-    return text.trim() === "" ? undefined : JSON.parse(text);
+    return JSON.parse(text);
   } catch {
-    throw new Problem("invalid_json", "The request body is not valid JSON");
+    throw new Problem("invalid_json", `${name} is not valid JSON`);
   }
+}
+
+function isDeep(text: string): boolean {
+  let depth = 0;
+  let inString = false;
+  for (let i = 0; i < text.length; i++) {
+    const char = text[i];
+    if (inString) {
+      if (char === "\\") i++;
+      else inString = char !== '"';
+    } else if (char === '"') inString = true;
+    else if (char === "{" || char === "[") {
+      if (++depth > DEEPEST) return true;
+    } else if (char === "}" || char === "]") depth--;
+  }
+  return false;
 }

@@ -1,6 +1,7 @@
 import type { Downloads } from "../core/downloads.ts";
 import type { FeedEvent, Snapshot } from "../core/feed.ts";
 import type { Clock } from "../core/ports.ts";
+import { withPlaces } from "./downloads/list.ts";
 import { type Frame, frameOf, snapshotFrame } from "./frames.ts";
 import { Problem } from "./problem.ts";
 
@@ -25,7 +26,6 @@ export interface BroadcastOptions {
 
 interface Shot {
   frame: Frame;
-  at: number;
   rows: ReadonlyMap<string, Pick<Snapshot, "seq" | "bytes">>;
 }
 
@@ -48,7 +48,8 @@ export class Broadcast {
   #recent: Frame[] = [];
   /** Every event after this number is among the recent ones. */
   #floor = 0;
-  #shot: Promise<Shot> | undefined;
+  /** The newest snapshot: of which event, until when it is shared (monotonic), and what it shows. */
+  #shared: { seq: number; until: number; shot: Promise<Shot> } | undefined;
   #unsubscribe: (() => void) | undefined;
   #timer: ReturnType<typeof setInterval> | undefined;
 
@@ -150,24 +151,31 @@ export class Broadcast {
     return () => [...older, ...this.#recent.filter(isNewer)];
   }
 
-  async #snapshot(ids: ReadonlySet<string> | null): Promise<Shot> {
+  #snapshot(ids: ReadonlySet<string> | null): Promise<Shot> {
     if (ids !== null) {
       const found = () => Promise.all([...ids].map((id) => this.#downloads.find(id)));
       return this.#shoot(async () => (await found()).filter((download) => download !== undefined));
     }
-    const known = await this.#shot;
-    if (known && this.#clock.monotonic() - known.at < SHARE_MS) return known;
-    const shot = this.#shoot(() => this.#downloads.active());
-    this.#shot = shot;
-    return shot;
+    const known = this.#shared;
+    if (known && this.#clock.monotonic() < known.until && known.seq >= this.#floor) return known.shot;
+    const shared = {
+      seq: this.seq,
+      until: Number.POSITIVE_INFINITY,
+      shot: this.#shoot(async () => withPlaces(await this.#downloads.active())),
+    };
+    this.#shared = shared;
+    const expire = (ms: number) => () => {
+      shared.until = this.#clock.monotonic() + ms;
+    };
+    shared.shot.then(expire(SHARE_MS), expire(0));
+    return shared.shot;
   }
 
   async #shoot(read: () => Promise<Snapshot[]>): Promise<Shot> {
-    const at = this.#clock.monotonic();
     const { seq } = this;
     const downloads = await read();
     const rows = new Map(downloads.map((d) => [d.id, { seq: d.seq, bytes: d.bytes }]));
-    return { frame: snapshotFrame(seq, downloads, this.#clock.now()), at, rows };
+    return { frame: snapshotFrame(seq, downloads, this.#clock.now()), rows };
   }
 
   #watch(): void {
@@ -186,7 +194,7 @@ export class Broadcast {
     this.#unsubscribe?.();
     this.#unsubscribe = undefined;
     this.#recent = [];
-    this.#shot = undefined;
+    this.#shared = undefined;
   }
 }
 

@@ -41,10 +41,7 @@ export class Dispatcher {
   constructor(parts: DispatcherParts) {
     this.#parts = parts;
     this.#table = new RouteTable(parts.families);
-    const app = newRoutes().onError(({ error, code, request }) => {
-      const path = rawPath(request.url);
-      return this.#refuse(code === "NOT_FOUND" ? this.#noRoute(request.method, path) : error, path);
-    });
+    const app = newRoutes().onError(({ error, request }) => this.#refuse(error, rawPath(request.url)));
     for (const family of parts.families) app.use(family.routes);
     this.#app = app;
   }
@@ -82,7 +79,7 @@ export class Dispatcher {
     const gate = { exempt: asset !== undefined || isOpen(method, path), stream: isStream(path) };
     const access = await guard.identify(request, gate, source);
     if (asset) return method === "HEAD" ? new Response(null, asset) : asset;
-    if (!isRead && !this.#table.methods(path).includes(method)) throw this.#noRoute(method, path);
+    if (!this.#table.takes(method, path)) throw this.#noRoute(method, path);
     const body = isRead ? undefined : await this.#body(request, server);
     server.timeout(request, 0);
     const routed = routable(request, path);

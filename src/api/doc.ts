@@ -1,6 +1,6 @@
 import { type TSchema, Type } from "@sinclair/typebox";
 import type { DocumentDecoration } from "elysia";
-import { ref } from "./downloads/schemas.ts";
+import { open, ref } from "./wire.ts";
 
 export const TAGS = {
   downloads: "Downloads: start, watch, control",
@@ -100,7 +100,7 @@ export const textParam = (description: string, maxLength = 512) =>
   Type.Optional(Type.String({ description, maxLength }));
 
 /** Path parameter of routes that take a `model_id` or a UUID. */
-export const IdParams = Type.Object({
+export const IdParams = open({
   id: Type.String({
     description: "model_id (percent-encoded, %2F included) or UUID of the download",
     minLength: 1,

@@ -8,11 +8,12 @@ import { invalid } from "./downloads/start.ts";
 import { refuseKolosal } from "./envelope.ts";
 import { type ApiContext, type Family, newRoutes } from "./family.ts";
 import { json } from "./reply.ts";
+import { open } from "./wire.ts";
 
 const DiskFileSchema = Type.Composite(
   [
     FileSchema,
-    Type.Object({
+    open({
       download_id: Type.String({ format: "uuid" }),
       model_id: Type.String(),
       provider: Type.String(),
@@ -24,7 +25,7 @@ const DiskFileSchema = Type.Composite(
   { additionalProperties: true },
 );
 
-const FileParams = Type.Object({ id: Type.String({ description: "Number of the file" }) });
+const FileParams = open({ id: Type.String({ description: "Number of the file" }) });
 
 function fileNumber(id: string): number {
   if (!/^\d{1,15}$/.test(id)) throw invalid("The file id must be a number", "id");
@@ -67,7 +68,7 @@ export function filesFamily({ downloads }: ApiContext): Family {
         return json(page.nextCursor === null ? { files } : { files, next_cursor: page.nextCursor });
       },
       {
-        query: Type.Object({
+        query: open({
           limit: integerText("Most files of a page", 1, 1000),
           cursor: textParam("next_cursor of the page before"),
         }),
@@ -78,7 +79,7 @@ export function filesFamily({ downloads }: ApiContext): Family {
           answers: {
             200: {
               description: "A page of files",
-              schema: Type.Object({
+              schema: open({
                 files: Type.Array(DiskFileSchema),
                 next_cursor: Type.Optional(Type.String()),
               }),
@@ -102,7 +103,7 @@ export function filesFamily({ downloads }: ApiContext): Family {
           answers: {
             200: {
               description: "Deleted",
-              schema: Type.Object({ success: Type.Boolean(), message: Type.String() }),
+              schema: open({ success: Type.Boolean(), message: Type.String() }),
             },
           },
           errors: [404, 507],
@@ -124,7 +125,7 @@ export function filesFamily({ downloads }: ApiContext): Family {
           answers: {
             200: {
               description: "What was found",
-              schema: Type.Object({
+              schema: open({
                 success: Type.Boolean({ description: "false when it does not match" }),
                 message: Type.String(),
                 matches: Type.Optional(Type.Boolean()),

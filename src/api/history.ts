@@ -3,14 +3,15 @@ import { IdParams, operation } from "./doc.ts";
 import { refuseKolosal } from "./envelope.ts";
 import { type ApiContext, type Family, newRoutes } from "./family.ts";
 import { json } from "./reply.ts";
+import { open } from "./wire.ts";
 
-const RemoveQuery = Type.Object({
+const RemoveQuery = open({
   files: Type.Optional(
     Type.String({ pattern: "^(true|false)$", description: "true also deletes the files", "x-boolean": true }),
   ),
 });
 
-const Removed = Type.Object({
+const Removed = open({
   success: Type.Boolean(),
   message: Type.String(),
   removed_count: Type.Integer({ minimum: 0 }),

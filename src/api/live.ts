@@ -5,8 +5,9 @@ import { type ApiContext, type Family, newRoutes } from "./family.ts";
 import { Problem } from "./problem.ts";
 import { Session } from "./socket.ts";
 import { eventStream } from "./stream.ts";
+import { open } from "./wire.ts";
 
-const StreamQuery = Type.Object({
+const StreamQuery = open({
   ticket: textParam("From POST /v1/tickets"),
   since: integerText(
     "Continue after this event; the header Last-Event-ID beats it",
@@ -42,7 +43,7 @@ export function liveFamily(context: ApiContext): Family {
       },
     )
     .get("/v1/ws", ({ request }) => upgrade(context, request), {
-      query: Type.Object({ ticket: textParam("From POST /v1/tickets") }),
+      query: open({ ticket: textParam("From POST /v1/tickets") }),
       ...operation({
         id: "openWebSocket",
         tag: "live",

@@ -17,10 +17,9 @@ export function rawPath(url: string): string {
 
 /** Query of a request's URL with its question mark, or nothing. */
 export function rawQuery(url: string): string {
-  const from = url.indexOf("?");
-  if (from < 0) return "";
-  const end = url.indexOf("#", from);
-  return end < 0 ? url.slice(from) : url.slice(from, end);
+  const [plain = ""] = url.split("#", 1);
+  const from = plain.indexOf("?");
+  return from < 0 ? "" : plain.slice(from);
 }
 
 /** Text of a percent-encoded piece, or undefined when it is not valid UTF-8 so encoded (F147). */

@@ -8,6 +8,7 @@ interface Claim {
 
 /** Every method and path of all families: finds double claims at start and the methods of a path for `Allow`. */
 export class RouteTable {
+  /** By path, its parameters without names. */
   readonly #claims = new Map<string, Claim>();
 
   constructor(families: readonly Family[]) {
@@ -15,15 +16,25 @@ export class RouteTable {
       for (const { method, path } of family.routes.routes) this.#claim(family.name, method, path);
   }
 
-  /** Methods of the routes that match this percent-encoded path; empty when no route does. */
+  /**
+   * Whether a route takes this method on this percent-encoded path. Stricter than Elysia, which also answers
+   * `//v1/downloads` (F191): what is not found here never gets there.
+   */
+  takes(method: string, path: string): boolean {
+    const wanted = method === "HEAD" ? "GET" : method;
+    if (this.#claims.get(path)?.methods.has(wanted)) return true;
+    return this.#matching(path).some(({ methods }) => methods.has(wanted));
+  }
+
+  /** Methods of the routes that match this path, for `Allow`; empty when no route does. */
   methods(path: string): string[] {
-    const found = new Set<string>();
-    for (const claim of this.#claims.values()) {
-      if (!claim.pattern.test(path)) continue;
-      for (const method of claim.methods) found.add(method);
-    }
+    const found = new Set(this.#matching(path).flatMap(({ methods }) => [...methods]));
     if (found.has("GET")) found.add("HEAD");
     return found.size === 0 ? [] : [...found, "OPTIONS"].sort();
+  }
+
+  #matching(path: string): Claim[] {
+    return [...this.#claims.values()].filter(({ pattern }) => pattern.test(path));
   }
 
   /** Elysia lets the last of two equal routes win without a word (DESIGN §6); here it is an error. */

@@ -6,15 +6,16 @@ import type { Metrics } from "./metrics.ts";
 import type { OpenApi } from "./openapi.ts";
 import { json, text } from "./reply.ts";
 import { SWAGGER_PATH, swaggerAsset, swaggerPage } from "./swagger.ts";
+import { open } from "./wire.ts";
 
 export const HEALTH_PATH = "/health";
 
-const HealthSchema = Type.Object({
+const HealthSchema = open({
   status: Type.String(),
   version: Type.String(),
   uptime_seconds: Type.Integer({ minimum: 0 }),
 });
-const StorageSchema = Type.Object({
+const StorageSchema = open({
   free_bytes: Type.Integer({ minimum: 0 }),
   reserved_bytes: Type.Integer({ minimum: 0, description: "Promised to downloads that run" }),
   models_bytes: Type.Integer({ minimum: 0, description: "In finished files" }),
@@ -82,7 +83,7 @@ export function serviceFamily(context: ApiContext, metrics: Metrics, openApi: Op
         tag: "service",
         summary: "This document",
         answers: {
-          200: { description: "OpenAPI 3.0", schema: Type.Object({}, { additionalProperties: true }) },
+          200: { description: "OpenAPI 3.0", schema: open({}) },
         },
       }),
     )
@@ -105,7 +106,7 @@ export function serviceFamily(context: ApiContext, metrics: Metrics, openApi: Op
       }),
     })
     .get(`${SWAGGER_PATH}/:asset`, ({ params }) => swaggerAsset(params.asset), {
-      params: Type.Object({ asset: Type.String() }),
+      params: open({ asset: Type.String() }),
       detail: { hide: true },
     });
   return { name: "service", prefixes: [], routes, refuse: refuseKolosal };

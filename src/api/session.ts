@@ -4,13 +4,14 @@ import { refuseKolosal } from "./envelope.ts";
 import { type ApiContext, type Family, newRoutes } from "./family.ts";
 import { TICKET_SECONDS } from "./guard.ts";
 import { json } from "./reply.ts";
+import { open } from "./wire.ts";
 
 export const LOGIN_PATH = "/v1/session";
 
-const KeySchema = Type.Object({
+const KeySchema = open({
   key: Type.String({ minLength: 1, maxLength: 4096, description: "The API key" }),
 });
-const DoneSchema = Type.Object({ success: Type.Boolean(), message: Type.String() });
+const DoneSchema = open({ success: Type.Boolean(), message: Type.String() });
 
 /** Login by cookie for browsers, and tickets for streams they cannot send headers with (A15, F183). */
 export function sessionFamily({ guard, exchange }: ApiContext): Family {
@@ -59,7 +60,7 @@ export function sessionFamily({ guard, exchange }: ApiContext): Family {
         answers: {
           200: {
             description: "The ticket",
-            schema: Type.Object({
+            schema: open({
               ticket: Type.String(),
               expires_in: Type.Integer({ description: "Seconds" }),
             }),

@@ -2,13 +2,14 @@ import { type Static, Type } from "@sinclair/typebox";
 import type { Settings, SettingsPatch } from "../core/downloads.ts";
 import { operation } from "./doc.ts";
 import { presentRetry } from "./downloads/present.ts";
-import { RetrySchema, ref } from "./downloads/schemas.ts";
+import { RetrySchema } from "./downloads/schemas.ts";
 import { retryPatch, withoutUndefined } from "./downloads/start.ts";
 import { refuseKolosal } from "./envelope.ts";
 import { type ApiContext, type Family, newRoutes } from "./family.ts";
 import { json } from "./reply.ts";
+import { open, ref } from "./wire.ts";
 
-export const SettingsSchema = Type.Object(
+export const SettingsSchema = open(
   {
     max_concurrent: Type.Optional(
       Type.Integer({ minimum: 1, maximum: 100, description: "Downloads that run at once" }),

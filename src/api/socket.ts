@@ -2,6 +2,7 @@ import { type Static, type TSchema, Type } from "@sinclair/typebox";
 import { type TypeCheck, TypeCompiler } from "@sinclair/typebox/compiler";
 import type { ServerWebSocket } from "bun";
 import { DownloadError, toDownloadError } from "../core/errors.ts";
+import { parseJson } from "./body.ts";
 import type { Reader } from "./broadcast.ts";
 import { Control, VERBS, type Verb } from "./downloads/control.ts";
 import { StartSchema } from "./downloads/schemas.ts";
@@ -11,6 +12,7 @@ import type { Frame } from "./frames.ts";
 import { Outbox, type Sink } from "./outbox.ts";
 import { Problem } from "./problem.ts";
 import { schemaProblem } from "./validation.ts";
+import { open } from "./wire.ts";
 
 /** Largest frame a client may send (F222); Bun closes the connection with 1009 beyond it. */
 export const FRAME_LIMIT = 64 * 1024;
@@ -25,15 +27,15 @@ const Ref = Type.Union([Type.String({ maxLength: 256 }), Type.Number()]);
 const Ids = Type.Array(Type.String({ minLength: 1, maxLength: 512 }), { maxItems: MOST_IDS });
 const FRAMES = {
   subscribe: check(
-    Type.Object({
+    open({
       ref: Type.Optional(Ref),
       ids: Type.Optional(Ids),
       since: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })),
     }),
   ),
-  unsubscribe: check(Type.Object({ ref: Type.Optional(Ref), ids: Type.Optional(Ids) })),
-  start: check(Type.Object({ ref: Ref, body: StartSchema })),
-  command: check(Type.Object({ ref: Ref, id: Type.String({ minLength: 1, maxLength: 512 }) })),
+  unsubscribe: check(open({ ref: Type.Optional(Ref), ids: Type.Optional(Ids) })),
+  start: check(open({ ref: Ref, body: StartSchema })),
+  command: check(open({ ref: Ref, id: Type.String({ minLength: 1, maxLength: 512 }) })),
 };
 
 type RefValue = Static<typeof Ref>;
@@ -201,12 +203,7 @@ export class Session implements SocketData, Reader, Sink {
 
 function parse(data: string | Buffer): Record<string, unknown> {
   if (typeof data !== "string") throw new Problem("invalid_json", "Frames are JSON text, not binary");
-  let value: unknown;
-  try {
-    value = JSON.parse(data);
-  } catch {
-    throw new Problem("invalid_json", "The frame is not valid JSON");
-  }
+  const value = parseJson(data, "The frame");
   if (typeof value === "object" && value !== null && !Array.isArray(value))
     return value as Record<string, unknown>;
   throw new Problem("invalid_json", "A frame is a JSON object with a type");

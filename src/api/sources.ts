@@ -6,10 +6,11 @@ import { invalid } from "./downloads/start.ts";
 import { refuseKolosal } from "./envelope.ts";
 import { type ApiContext, type Family, newRoutes } from "./family.ts";
 import { json } from "./reply.ts";
+import { open } from "./wire.ts";
 
-const SourcesSchema = Type.Object({
+const SourcesSchema = open({
   sources: Type.Array(
-    Type.Object({
+    open({
       name: Type.String(),
       description: Type.String(),
       lists: Type.Boolean({ description: "GET /v1/sources/{name}/files works" }),
@@ -17,19 +18,19 @@ const SourcesSchema = Type.Object({
   ),
 });
 
-const ListingSchema = Type.Object({
+const ListingSchema = open({
   repo_id: Type.String({ description: "In its canonical spelling" }),
   commit: Type.Optional(Type.String()),
   gated: Type.Boolean({ description: "A licence must be accepted at the hub first" }),
   files: Type.Array(
-    Type.Object({
+    open({
       path: Type.String(),
       size: Type.Integer({ minimum: 0, description: "0 when the hub does not say" }),
       digest: Type.Optional(Type.String()),
       quantization: Type.Optional(Type.String({ description: "As its name says, for example Q4_K_M" })),
       shard_set: Type.Optional(Type.String({ description: "The same for all shards of one model" })),
       shard: Type.Optional(
-        Type.Object({ number: Type.Integer({ minimum: 0 }), count: Type.Integer({ minimum: 1 }) }),
+        open({ number: Type.Integer({ minimum: 0 }), count: Type.Integer({ minimum: 1 }) }),
       ),
     }),
   ),
@@ -75,8 +76,8 @@ export function sourcesFamily({ downloads }: ApiContext): Family {
         );
       },
       {
-        params: Type.Object({ provider: Type.String({ description: "Name of a source" }) }),
-        query: Type.Object({
+        params: open({ provider: Type.String({ description: "Name of a source" }) }),
+        query: open({
           repo: textParam("Repository, owner/name"),
           revision: textParam("Branch, tag or commit", 256),
         }),

@@ -20,8 +20,8 @@ const LARGEST_LIMIT = 1000;
 
 /** `GET /v1/downloads`: the seed's list as it is, or a page of what the query asks for, history included. */
 export async function list({ downloads, clock }: ApiContext, tally: Tally, query: ListQuery) {
-  const asked = Object.values(query).some((value) => value !== undefined);
-  if (!asked) {
+  const { state, provider, q, limit, cursor } = query;
+  if ([state, provider, q, limit, cursor].every((value) => value === undefined)) {
     const active = withPlaces(await downloads.active());
     return envelope(active, summarize(active), clock.now());
   }

@@ -5,14 +5,15 @@ import { kolosalRefusal, refusalResponse, refuseKolosal } from "../envelope.ts";
 import { type ApiContext, type Family, newRoutes } from "../family.ts";
 import { json } from "../reply.ts";
 import { eventStream } from "../stream.ts";
+import { open, ref } from "../wire.ts";
 import { presentBulkCancel, presentBulkPause, presentBulkResume } from "./bulk.ts";
 import { Control, type Verb } from "./control.ts";
 import { list } from "./list.ts";
 import { presentOne } from "./present.ts";
-import { bulkSchema, ChangeSchema, ref, StartSchema } from "./schemas.ts";
+import { bulkSchema, ChangeSchema, StartSchema } from "./schemas.ts";
 import type { Tally } from "./tally.ts";
 
-const ListQuery = Type.Object({
+const ListQuery = open({
   state: textParam("all, active, finished, or states separated by commas"),
   provider: textParam("Only of this provider", 64),
   q: textParam("Text in model id, repository or file name"),
@@ -136,7 +137,7 @@ function single(context: ApiContext, prefix: string) {
       },
       {
         params: IdParams,
-        query: Type.Object({ ticket: textParam("From POST /v1/tickets") }),
+        query: open({ ticket: textParam("From POST /v1/tickets") }),
         ...named(prefix, {
           id: "watchDownload",
           tag: "live",

@@ -1,17 +1,9 @@
-import { type Static, type TSchema, Type } from "@sinclair/typebox";
+import { type Static, Type } from "@sinclair/typebox";
 import { STATES } from "../../core/download.ts";
 import { VERDICTS } from "../../core/errors.ts";
+import { open, ref, text, whole, word } from "../wire.ts";
 
-/** TypeBox's own `Type`, not Elysia's `t`: that one takes "5" for an integer (F138). */
-const text = (description: string, maxLength = 4096) => Type.String({ maxLength, description });
-const whole = (description: string, minimum = 0, maximum = Number.MAX_SAFE_INTEGER) =>
-  Type.Integer({ minimum, maximum, description });
-const word = (words: readonly string[], description?: string) =>
-  Type.Unsafe<string>({ type: "string", enum: [...words], ...(description ? { description } : {}) });
-const open = (properties: Record<string, TSchema>, description?: string) =>
-  Type.Object(properties, { additionalProperties: true, ...(description ? { description } : {}) });
-
-export const RetrySchema = Type.Object(
+export const RetrySchema = open(
   {
     max_attempts: Type.Optional(whole("Consecutive tries that bring no new bytes before giving up", 1, 1000)),
     base_ms: Type.Optional(whole("First waiting time", 0, 3_600_000)),
@@ -21,7 +13,7 @@ export const RetrySchema = Type.Object(
   { description: "Retry policy" },
 );
 
-export const EngineSchema = Type.Object({
+export const EngineSchema = open({
   engine_id: Type.Optional(text("Id of the engine; the model_id of the download when not given", 512)),
   model_id: Type.Optional(text("Another spelling of engine_id", 512)),
   model_type: Type.Optional(Type.Union([Type.Literal("llm"), Type.Literal("embedding")])),
@@ -29,7 +21,7 @@ export const EngineSchema = Type.Object({
   load_immediately: Type.Optional(Type.Boolean()),
   main_gpu_id: Type.Optional(whole("GPU to use; -1 lets the engine choose", -1, 15)),
   loading_parameters: Type.Optional(
-    Type.Object({
+    open({
       n_ctx: Type.Optional(whole("Context length", 1, 1_000_000)),
       n_keep: Type.Optional(whole("Tokens kept when the context is full", 0, 1_000_000)),
       use_mlock: Type.Optional(Type.Boolean()),
@@ -47,7 +39,7 @@ export type EngineBody = Static<typeof EngineSchema>;
 
 const Globs = Type.Array(text("Glob over paths in the repository", 512), { maxItems: 200 });
 
-export const StartSchema = Type.Object(
+export const StartSchema = open(
   {
     action: Type.Optional(Type.Literal("cancel_all", { description: "Alone: cancels all downloads" })),
     url: Type.Optional(text("Any http or https URL", 16_384)),
@@ -79,7 +71,7 @@ export const StartSchema = Type.Object(
 );
 export type StartBody = Static<typeof StartSchema>;
 
-export const ChangeSchema = Type.Object(
+export const ChangeSchema = open(
   {
     priority: Type.Optional(whole("The higher runs first", -1_000_000, 1_000_000)),
     before: Type.Optional(text("Id of the queued download to stand before", 512)),
@@ -91,9 +83,6 @@ export const ChangeSchema = Type.Object(
   { title: "ChangeDownload", description: "At most one of before, after and position", minProperties: 1 },
 );
 export type ChangeBody = Static<typeof ChangeSchema>;
-
-/** Schema of a shared component, by name; the document defines it once. */
-export const ref = (name: string) => Type.Unsafe<unknown>({ $ref: `#/components/schemas/${name}` });
 
 /* ---------------------------------------------------------------- answers; they document, handlers build them */
 
@@ -188,7 +177,7 @@ export const DownloadSchema = open(
     labels: Type.Optional(Type.Record(Type.String(), Type.String())),
     files: Type.Optional(Type.Array(ref("File"))),
   },
-  "One download",
+  { description: "One download" },
 );
 
 export const SummarySchema = open({
@@ -273,9 +262,9 @@ export const bulkSchema = (noun: string, verb: string) =>
     timestamp: whole("Epoch milliseconds"),
   });
 
-export const ErrorSchema = Type.Object(
+export const ErrorSchema = open(
   {
-    error: Type.Object({
+    error: open({
       message: Type.String(),
       type: word(["invalid_request_error", "not_found_error", "server_error"]),
       param: Type.Unsafe<string | null>({ type: "string", nullable: true }),
