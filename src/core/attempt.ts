@@ -1,5 +1,5 @@
-import { adoptPresent } from "./adopt.ts";
-import type { Download, File } from "./download.ts";
+import { adoptPresent, isSame, reuseEarlier } from "./adopt.ts";
+import { type Download, type File, isFinished } from "./download.ts";
 import { DownloadError, toDownloadError } from "./errors.ts";
 import { fetchFile } from "./file-attempt.ts";
 import type { Journal } from "./journal.ts";
@@ -84,6 +84,7 @@ async function resolveFiles(attempt: Attempt): Promise<void> {
     const drafts = manifest.files.map((f) => newFile(attempt.row.id, f));
     attempt.files = await db.putFiles(attempt.row.id, drafts);
     await attempt.write({ commit: manifest.commit ?? null, repo: manifest.repo ?? null });
+    await reuseEarlier(attempt, manifest.files);
   }
   const total = attempt.files.every((f) => f.size !== null)
     ? attempt.files.reduce((sum, f) => sum + (f.size ?? 0), 0)
@@ -117,16 +118,14 @@ function newFile(
 
 /** Final names for all files. A name whose file turns out to be somebody else's is passed over for the next one (A18). */
 async function planTargets(attempt: Attempt): Promise<PlanInput> {
-  const { db, storage, journal } = attempt.tools;
+  const { storage, journal } = attempt.tools;
   const foreign = new Set<string>();
   const { id, modelId, source, layout, commit, repo } = attempt.row;
   const input: PlanInput = {
     download: { id, modelId, source, layout, commit },
     repo: repo ?? source.repo ?? null,
     files: attempt.files,
-    taken: async (path) =>
-      foreign.has(path) ||
-      (await db.filesByTarget(path)).some((f) => f.downloadId !== id && f.state !== "failed"),
+    taken: async (path) => foreign.has(path) || (await belongsToAnother(attempt, path)),
   };
   for (;;) {
     attempt.plan = await storage.plan(input);
@@ -143,6 +142,16 @@ async function planTargets(attempt: Attempt): Promise<PlanInput> {
   await journal.flush();
   await attempt.write({ localPath: attempt.plan.localPath });
   return input;
+}
+
+/** What an earlier download of the same source left is no stranger's: it is looked at, and kept when it is right. */
+async function belongsToAnother({ row, tools }: Attempt, path: string): Promise<boolean> {
+  for (const file of await tools.db.filesByTarget(path)) {
+    if (file.downloadId === row.id || file.state === "failed") continue;
+    const owner = await tools.db.get(file.downloadId);
+    if (!owner || !isFinished(owner.state) || owner.source.key !== row.source.key) return true;
+  }
+  return false;
 }
 
 async function reserveSpace(attempt: Attempt): Promise<void> {
