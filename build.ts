@@ -1,6 +1,6 @@
-/** `bun build.ts [--target NAME]… [--all]`: one executable with workers and web page inside, in dist/. */
+/** `bun build.ts [--target NAME]… [--all] [--outdir DIR]`: one executable with workers and web page inside, in dist/. */
 import { mkdir, rm } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { basename, join, relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { version } from "./package.json";
 
@@ -16,8 +16,15 @@ const TARGETS: Record<string, Target> = {
   "windows-x64": "bun-windows-x64-baseline",
 };
 
+const { values } = parseArgs({
+  options: {
+    all: { type: "boolean", default: false },
+    target: { type: "string", multiple: true, default: [] },
+    outdir: { type: "string", default: join(import.meta.dir, "dist") },
+  },
+});
 const root = import.meta.dir;
-const dist = join(root, "dist");
+const dist = resolve(values.outdir);
 
 /** Workers are files of their own inside the executable only when they are entry points (DESIGN §6). */
 async function entryPoints(): Promise<string[]> {
@@ -60,12 +67,6 @@ async function checksums(paths: readonly string[]): Promise<void> {
   await Bun.write(join(dist, "SHA256SUMS"), lines.join(""));
 }
 
-const { values } = parseArgs({
-  options: {
-    all: { type: "boolean", default: false },
-    target: { type: "string", multiple: true, default: [] },
-  },
-});
 const wanted = values.all ? Object.keys(TARGETS) : values.target.length > 0 ? values.target : [undefined];
 
 await mkdir(dist, { recursive: true });
@@ -75,10 +76,15 @@ for (const name of wanted) {
   try {
     const path = await build(name);
     made.push(path);
-    console.log(`dist/${basename(path)}  ${version}  ${(Bun.file(path).size / 1024 ** 2).toFixed(0)} MiB`);
+    console.log(
+      `${relative(process.cwd(), path)}  ${version}  ${(Bun.file(path).size / 1024 ** 2).toFixed(0)} MiB`,
+    );
   } catch (error) {
     failed = true;
-    console.error(`${name ?? "this platform"}: ${error instanceof Error ? error.message : error}`);
+    const causes = error instanceof AggregateError ? error.errors : [];
+    console.error(
+      [`${name ?? "this platform"}: ${error instanceof Error ? error.message : error}`, ...causes].join("\n"),
+    );
   }
 }
 if (values.all) await checksums(made);

@@ -66,7 +66,8 @@ export class Client {
   async verify(fileId: number): Promise<{ matches: boolean | null; digest: string }> {
     // Hashing a large file takes minutes before the answer begins.
     const answer = await this.#json("POST", `/v1/files/${fileId}/verify`, {}, 3_600_000);
-    return answer as { matches: boolean | null; digest: string };
+    const { matches = null, computed } = answer as { matches?: boolean; computed: string };
+    return { matches, digest: computed };
   }
 
   openapi(): Promise<unknown> {

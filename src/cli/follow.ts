@@ -1,6 +1,6 @@
 /** Follows downloads until they have ended. */
 import { isFinished } from "../core/download.ts";
-import type { Display } from "./display.ts";
+import { type Display, waitingFor } from "./display.ts";
 import { EXIT, exitFor } from "./exit.ts";
 import { safe } from "./format.ts";
 import type { WatchEvent, WireDownload } from "./wire.ts";
@@ -95,6 +95,6 @@ class FileLook {
 export function complaint(id: string, { code, download }: Outcome): string {
   if (code === EXIT.done) return "";
   if (download === undefined) return `modelhaul: ${id}: the record was removed`;
-  const why = download.error_message ?? (download.state === "cancelled" ? "was cancelled" : download.state);
-  return `modelhaul: ${safe(download.model_id)}: ${safe(why)}`;
+  const why = waitingFor(download) || safe(download.error_message ?? `was ${download.state}`);
+  return `modelhaul: ${safe(download.model_id)}: ${why}`;
 }
