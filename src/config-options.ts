@@ -129,7 +129,7 @@ export const OPTIONS: { readonly [K in keyof Options]: Option<Options[K]> } = {
   maxConcurrent: {
     placeholder: "N",
     help: "downloads at the same time (default: 3)",
-    parse: value.wholeNumber(1, 64),
+    parse: value.wholeNumber(1, 100),
     fallback: () => 3,
   },
   connections: {
