@@ -1,5 +1,6 @@
 import type { Attempt } from "./attempt.ts";
 import type { Digest, File } from "./download.ts";
+import type { ManifestFile } from "./ports.ts";
 
 /**
  * Looks at planned final names that exist already. The same content (by digest, or by our own complete record) is
@@ -82,4 +83,36 @@ async function markMissing(attempt: Attempt, file: File): Promise<void> {
     verified: false,
     completedAt: null,
   });
+}
+
+/**
+ * A file without a promised digest that an earlier download of the same address has brought: with the same strong
+ * ETag and size at the server, and still there with that size, it need not be fetched again (F91).
+ */
+export async function reuseEarlier(attempt: Attempt, listed: readonly ManifestFile[]): Promise<void> {
+  const { db, storage } = attempt.tools;
+  const marked = new Map(
+    listed.flatMap((f) => (f.etag !== undefined && f.digest === null ? [[f.path, f.etag]] : [])),
+  );
+  if (marked.size === 0) return;
+  const filter = { sourceKey: attempt.row.source.key, states: ["completed"] as const };
+  const { items } = await db.list(filter, { limit: 20 });
+  for (const earlier of items.toReversed()) {
+    for (const known of await db.files(earlier.id)) {
+      const file = attempt.files.find((f) => f.path === known.path && f.state !== "done");
+      const same = known.validator?.etag === marked.get(known.path) && known.size === file?.size;
+      if (!file || !same || known.state !== "done" || known.target === null) continue;
+      const stored = await storage.stat(known.target);
+      if (stored.exists && stored.size === known.size)
+        await markDone(attempt, file, known.target, known.computed);
+    }
+  }
+}
+
+/** Whether another download's finished file is the very thing that this download asks for. */
+export function isSame(attempt: Attempt, other: File): boolean {
+  if (other.state !== "done") return false;
+  const file = attempt.files.find((f) => f.path === other.path);
+  if (!file) return false;
+  return file.digest ? file.digest.hex === other.digest?.hex : file.target === other.target;
 }

@@ -144,10 +144,11 @@ async function planTargets(attempt: Attempt): Promise<PlanInput> {
   return input;
 }
 
-/** What an earlier download of the same source left is no stranger's: it is looked at, and kept when it is right. */
-async function belongsToAnother({ row, tools }: Attempt, path: string): Promise<boolean> {
+/** The same file, or what an earlier download of the same source left, is no stranger's: it is looked at, and kept when right. */
+async function belongsToAnother(attempt: Attempt, path: string): Promise<boolean> {
+  const { row, tools } = attempt;
   for (const file of await tools.db.filesByTarget(path)) {
-    if (file.downloadId === row.id || file.state === "failed") continue;
+    if (file.downloadId === row.id || file.state === "failed" || isSame(attempt, file)) continue;
     const owner = await tools.db.get(file.downloadId);
     if (!owner || !isFinished(owner.state) || owner.source.key !== row.source.key) return true;
   }

@@ -23,6 +23,8 @@ export class FileJournal {
   syncing = false;
   /** Some receipts have been saved, so there is something to forget at the end. */
   saved = false;
+  /** What the last successful sync vouches for. */
+  durable: FileReceipts | undefined;
   readonly ranges = new Map<number, number>();
   readonly dirty = new Set<number>();
   readonly fileId: number;
@@ -164,7 +166,7 @@ export class Journal {
     }
   }
 
-  /** A failed sync proves nothing: the durable watermark stays where it was (F85). */
+  /** After a failed sync only what an earlier one vouched for may be trusted (F85). */
   async #sync(journal: FileJournal): Promise<void> {
     const receipts = journal.all();
     const before = journal.unsynced;
@@ -173,9 +175,14 @@ export class Journal {
     try {
       await journal.part.sync();
       journal.unsynced -= before;
-      if (this.#open.get(journal.fileId) === journal) await this.#db.saveDurable([receipts]);
+      if (this.#open.get(journal.fileId) !== journal) return;
+      journal.durable = receipts;
+      await this.#db.saveDurable([receipts]);
     } catch (error) {
       this.#log.warn("could not sync a partial file", { file: journal.part.path, error: String(error) });
+      journal.dirty.clear();
+      await this.#db.dropReceipts(journal.fileId);
+      if (journal.durable) await this.#db.saveDurable([journal.durable]);
     } finally {
       journal.syncing = false;
     }

@@ -135,6 +135,8 @@ export interface ManifestFile {
   size: number | null;
   digest: Digest | null;
   locator: string;
+  /** Strong ETag the server showed for it, where no digest is promised: tells a file fetched before from a new one. */
+  etag?: string;
 }
 
 export interface Manifest {

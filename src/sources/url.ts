@@ -75,7 +75,9 @@ export function createUrl({ http, clock }: UrlOptions): Source {
       const path = chooseName(ref, headers);
       const warning = refusePage(path, ref, headers);
       const digest = ref.digest ?? promisedDigest(response);
-      const files = [{ path, size: sizeOf(response), digest, locator: "" }];
+      const etag = headers.get("etag") ?? "";
+      const strong = /^"[^"]+"$/.test(etag) ? { etag } : {};
+      const files = [{ path, size: sizeOf(response), digest, locator: "", ...strong }];
       return { files, ...(warning === undefined ? {} : { warnings: [warning] }) };
     },
 

@@ -106,6 +106,32 @@ describe("a download", () => {
     expect(hub.cdn.stats.bytesSent).toBe(sent);
   });
 
+  test("F91 asked again for a finished file, the answer is the same file under the same name", async () => {
+    await using hub = await startHub({
+      repos: [ggufRepo("acme/tiny-gguf", { quantizations: { Q4_K_M: 2 * MB, Q8_0: MB } })],
+    });
+    await using origin = await startOrigin({ resources: [{ path: "/m.bin", seed: 1, size: MB }] });
+    await using product = await openProduct({ hfEndpoint: hub.endpoint });
+    const finish = async (request: Parameters<typeof product.downloads.start>[0]) =>
+      product.reaches((await product.downloads.start(request)).download.id, "completed", "failed");
+    for (const request of [
+      { repoId: "acme/tiny-gguf", filename: "tiny-Q4_K_M.gguf" },
+      { url: origin.url("/m.bin") },
+    ]) {
+      const first = await finish(request);
+      const [fromHub, fromOrigin] = [hub.cdn.stats.bytesSent, origin.sent("/m.bin")];
+      const second = await finish(request);
+      expect([second.state, second.localPath]).toEqual(["completed", first.localPath]);
+      expect(hub.cdn.stats.bytesSent).toBe(fromHub);
+      expect(origin.sent("/m.bin") - fromOrigin).toBeLessThanOrEqual(1);
+    }
+    const whole = await finish({ repoId: "acme/tiny-gguf" });
+    expect(whole.localPath).toBe(`${product.models}/acme/tiny-gguf`);
+    origin.put({ path: "/m.bin", seed: 2, size: MB, etag: '"new"' });
+    const changed = await finish({ url: origin.url("/m.bin") });
+    expect(changed.localPath).toBe(`${product.models}/m-2.bin`);
+  });
+
   test("F43 one missing file of many does not stop the others, and the end is not 'completed'", async () => {
     await using hub = await startHub({ repos: [smallFilesRepo("acme/many", 20)] });
     await using product = await openProduct({ hfEndpoint: hub.endpoint });
