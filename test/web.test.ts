@@ -62,6 +62,11 @@ describe.skipIf(browserPath === null)("in a browser", () => {
     return { page, complaints };
   }
 
+  async function start(url: string, body: object): Promise<void> {
+    const headers = { "Content-Type": "application/json" };
+    await fetch(`${url}/v1/downloads`, { method: "POST", headers, body: JSON.stringify(body) });
+  }
+
   test("starts a download, sees it move, pauses, resumes and cancels it", async () => {
     using home = new Home();
     const { url } = await home.serve();
@@ -97,15 +102,27 @@ describe.skipIf(browserPath === null)("in a browser", () => {
     await page.close();
   });
 
+  test.each([
+    ["server-sent events when WebSockets do not come through", ["**/v1/ws"], "live"],
+    ["polling when nothing live comes through", ["**/v1/ws", "**/v1/events"], "asking every 2 s"],
+  ])("falls back to %s", async (_, blocked, shown) => {
+    using home = new Home();
+    const { url } = await home.serve();
+    const page = await browser.newPage();
+    await page.routeWebSocket("**/v1/ws", (socket) => socket.close());
+    for (const path of blocked) await page.route(path, (route) => route.abort());
+    await page.goto(url);
+    await page.getByRole("status").getByText(shown).waitFor();
+    await start(url, { url: origin.url("/model.bin") });
+    await page.locator("li", { hasText: "model.bin" }).getByText("downloading", { exact: true }).waitFor();
+    await page.close();
+  });
+
   test("F202 a model id full of markup is text, and an error is told on the page", async () => {
     using home = new Home();
     const { url } = await home.serve();
     const id = '<img src=x onerror="document.title=1">';
-    await fetch(`${url}/v1/downloads`, {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ url: origin.url("/none.bin"), model_id: id }),
-    });
+    await start(url, { url: origin.url("/none.bin"), model_id: id });
     const { page } = await openPage(url);
     const row = page.locator("li", { hasText: id });
     await row.getByText("failed", { exact: true }).waitFor();
