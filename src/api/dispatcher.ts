@@ -83,7 +83,7 @@ export class Dispatcher {
     const body = isRead ? undefined : await this.#body(request, server);
     server.timeout(request, 0);
     const routed = routable(request, path);
-    this.#parts.exchanges.set(routed, { server, access, body, source });
+    this.#parts.exchanges.set(routed, { received: request, server, access, body, source });
     return this.#app.handle(routed);
   }
 
@@ -158,10 +158,12 @@ const isOpen = (method: string, path: string): boolean =>
 const isStream = (path: string): boolean =>
   path === "/v1/events" || path === "/v1/ws" || /^(\/v1)?\/downloads\/[^/]+\/events$/.test(path);
 
-/** The request as Elysia can route it: the same one, unless its Host is very short. */
+/** The request as Elysia can route it: the same one, unless its Host is very short or a fragment was sent. */
 function routable(request: Request, path: string): Request {
-  if (request.url.indexOf("/", "http://".length) >= SHORTEST_ORIGIN) return request;
-  return new Request(`http://localhost${path}${rawQuery(request.url)}`, request);
+  const { url } = request;
+  if (url.indexOf("/", "http://".length) >= SHORTEST_ORIGIN && !url.includes("#")) return request;
+  const { method, headers, signal } = request;
+  return new Request(`http://localhost${path}${rawQuery(url)}`, { method, headers, signal });
 }
 
 function validationProblem(error: ValidationError): Problem {

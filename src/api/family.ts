@@ -15,6 +15,8 @@ export interface Access {
 
 /** What a handler may need of the connection behind its request. */
 export interface Exchange {
+  /** The request as it came, which alone can be upgraded; what a handler gets may be a copy. */
+  received: Request;
   server: Server<SocketData>;
   access: Access;
   /** Parsed JSON body; undefined when there was none. */

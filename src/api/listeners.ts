@@ -79,6 +79,8 @@ function serve(hostname: string, port: number, fetch: Fetch): Server<SocketData>
     idleTimeout: IDLE_SECONDS,
     maxRequestBodySize: NO_LIMIT,
     development: false,
+    // Without development mode Bun 1.4.4 shares a port with whoever has it already, unless told so.
+    reusePort: false,
     fetch,
     websocket: {
       open: (socket) => socket.data.open(socket),

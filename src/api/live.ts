@@ -60,10 +60,10 @@ export function liveFamily(context: ApiContext): Family {
 
 /** Hands the connection over; what is returned after that goes nowhere. */
 function upgrade(context: ApiContext, request: Request): Response {
-  const { server, access } = context.exchange(request);
+  const { server, access, received } = context.exchange(request);
   context.broadcast.checkRoom();
   const session = new Session(context, access.owner);
-  if (server.upgrade(request, { data: session })) return new Response(null);
+  if (server.upgrade(received, { data: session })) return new Response(null);
   throw new Problem("upgrade_required", "This path speaks WebSocket; send an upgrade request", {
     headers: { Upgrade: "websocket" },
   });
