@@ -48,6 +48,7 @@ async function isOurs(attempt: Attempt, file: File, path: string, size: number |
 async function markDone(attempt: Attempt, file: File, path: string, computed: Digest | null): Promise<void> {
   const size = file.size ?? (await attempt.tools.storage.stat(path)).size;
   attempt.meter.bytes += Math.max(0, (size ?? 0) - file.bytes);
+  if (file.state !== "done") attempt.meter.filesDone++;
   Object.assign(file, {
     state: "done",
     target: path,
@@ -75,6 +76,7 @@ async function markDone(attempt: Attempt, file: File, path: string, computed: Di
 /** A finished file that somebody has taken away is fetched again. */
 async function markMissing(attempt: Attempt, file: File): Promise<void> {
   attempt.meter.bytes -= file.bytes;
+  attempt.meter.filesDone--;
   Object.assign(file, { state: "pending", bytes: 0, computed: null, verified: false });
   await attempt.tools.db.updateFile(file.id, {
     state: "pending",

@@ -92,6 +92,7 @@ async function resolveFiles(attempt: Attempt): Promise<void> {
   const filesDone = attempt.files.filter((f) => f.state === "done").length;
   const bytes = attempt.files.reduce((sum, f) => sum + f.bytes, 0);
   attempt.meter.bytes = total === null ? bytes : Math.min(bytes, total);
+  attempt.meter.filesDone = filesDone;
   await attempt.write({ total, bytes: attempt.meter.bytes, filesTotal: attempt.files.length, filesDone });
 }
 

@@ -66,6 +66,7 @@ export class Board {
     return {
       ...row,
       bytes,
+      filesDone: meter.filesDone,
       averageBps: meter.average(this.clock.monotonic()),
       waiting: null,
       speed: meter.speed,

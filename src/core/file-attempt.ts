@@ -66,6 +66,8 @@ async function recordDone(
   attempt.meter.bytes += result.size - file.bytes;
   const { size, digest: computed, verified } = result;
   const completedAt = attempt.tools.clock.now();
+  if (file.size === null) await learnSize(attempt, file, size);
+  attempt.meter.filesDone++;
   const patch = {
     state: "done",
     size,
@@ -117,7 +119,7 @@ function observe(attempt: Attempt, file: File, watch: FileJournal): TransferObse
   return {
     identified({ size, validator }) {
       file.validator = validator;
-      if (size !== null && size !== file.size) learnSize(attempt, file, size);
+      if (size !== null && size !== file.size) void learnSize(attempt, file, size).catch(() => {});
       reset = reset.then(() => void db.updateFile(file.id, { validator, size: file.size }));
     },
     written(start, length, gained) {
@@ -154,9 +156,9 @@ function observe(attempt: Attempt, file: File, watch: FileJournal): TransferObse
   };
 }
 
-function learnSize(attempt: Attempt, file: File, size: number): void {
+async function learnSize(attempt: Attempt, file: File, size: number): Promise<void> {
   file.size = size;
   if (attempt.files.some((f) => f.size === null)) return;
   const total = attempt.files.reduce((sum, f) => sum + (f.size ?? 0), 0);
-  void attempt.write({ total }).catch(() => {});
+  await attempt.write({ total });
 }

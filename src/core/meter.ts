@@ -11,6 +11,8 @@ const SMOOTHING_MS = 2000;
  */
 export class Meter {
   bytes = 0;
+  /** Files that are complete, those of earlier attempts included. */
+  filesDone = 0;
   connections = 0;
   bottleneck: Bottleneck | null = null;
   /** Bytes fetched in this run of the process. */

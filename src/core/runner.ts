@@ -179,6 +179,7 @@ export class Runner {
     const { row, meter } = running;
     meter.start(clock.monotonic());
     meter.bytes = row.bytes;
+    meter.filesDone = row.filesDone;
     const gainedBefore = meter.gained;
     transfer.setDownloadRate(row.id, row.rateLimit);
     journal.report(row.id, () => {
@@ -197,7 +198,17 @@ export class Runner {
     const { bytes, averageBps } = this.#board.snapshot(running.row);
     meter.stop(clock.monotonic());
     const gained = meter.gained - gainedBefore;
-    const result = { owner: this.#owner, row: running.row, bytes, averageBps, warnings, gained, failure };
+    const { filesDone } = meter;
+    const result = {
+      owner: this.#owner,
+      row: running.row,
+      bytes,
+      filesDone,
+      averageBps,
+      warnings,
+      gained,
+      failure,
+    };
     log.debug("attempt ended", { id: row.id, failure: failure === undefined ? null : String(failure) });
     await settle(this.#tools, this.#board, this.#settings(), result);
   }
@@ -246,7 +257,7 @@ export class Runner {
     for (const running of this.#running.values()) {
       running.meter.sample(now);
       const snapshot = this.#board.snapshot(running.row);
-      const shown = `${snapshot.bytes} ${snapshot.speed} ${snapshot.connections}`;
+      const shown = `${snapshot.bytes} ${snapshot.speed} ${snapshot.connections} ${snapshot.filesDone}`;
       if (shown === running.shown) continue;
       running.shown = shown;
       this.#board.feed.progressed(snapshot);

@@ -24,6 +24,7 @@ export interface AttemptResult {
   owner: string;
   row: Download;
   bytes: number;
+  filesDone: number;
   averageBps: number;
   warnings: string[];
   /** New bytes this attempt brought; any at all start the counting of tries anew (F47). */
@@ -51,10 +52,9 @@ export async function settle(
   else patch = await failed(tools, settings, current, result);
   if (patch.state === "queued" && current.intent === "pause")
     patch = { ...patch, state: "paused", notBefore: null, waiting: null };
-  const { bytes, averageBps, warnings } = result;
+  const { bytes, filesDone, averageBps, warnings } = result;
   const common: DownloadPatch = { owner: null, leaseUntil: null, intent: null, averageBps, warnings };
-  const rest: DownloadPatch = { notBefore: null, waiting: null, bytes, ...patch };
-  if (patch.state === "completed") rest.filesDone = current.filesTotal;
+  const rest: DownloadPatch = { notBefore: null, waiting: null, bytes, filesDone, ...patch };
   await board.write(current.id, { states: RUNNING, owner: result.owner }, { ...common, ...rest });
   if (patch.state === "completed" || patch.state === "cancelled") await tools.secrets.delete(current.id);
   if (patch.state !== "queued" && patch.state !== "paused") {
