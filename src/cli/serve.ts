@@ -52,8 +52,10 @@ async function stopInTime(service: Service): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<"late">();
   const timer = setTimeout(() => resolve("late"), STOP_MS);
   try {
-    if ((await Promise.race([service.stop(), promise])) === "late")
-      service.log.warn("stopped before everything had let go; the next start repairs it");
+    if ((await Promise.race([service.stop(), promise])) !== "late") return;
+    service.log.warn("stopped before everything had let go; the next start repairs it");
+    // Whatever hangs would keep the process alive; standard output gets a moment.
+    setTimeout(() => process.exit(EXIT.done), 100);
   } catch (error) {
     service.log.error("could not stop cleanly; the next start repairs it", { error });
   } finally {

@@ -30,10 +30,15 @@ export class Home implements Disposable {
     };
   }
 
-  spawn(argv: string[], env: Record<string, string> = {}) {
-    const child = Bun.spawn([process.execPath, MAIN, ...argv], {
+  spawn(argv: string[]) {
+    return this.bun(MAIN, ...argv);
+  }
+
+  /** Bun itself in this home. */
+  bun(...argv: string[]) {
+    const child = Bun.spawn([process.execPath, ...argv], {
       cwd: this.dir.path,
-      env: { ...this.#env, ...env },
+      env: this.#env,
       stdin: "ignore",
       stdout: "pipe",
       stderr: "pipe",

@@ -129,3 +129,19 @@ test("F117 serve lives on when nobody reads its output any more", async () => {
     await child.exited;
   }
 });
+
+test("F115 an error nobody handled is told, and the daemon goes on", async () => {
+  using home = new Home();
+  const script = `process.on("SIGUSR2", () => { Promise.reject(new Error("stray one")); setTimeout(() => { throw new Error("stray two"); }); });
+    process.argv.splice(1, Infinity, "main", "serve", "--listen", "127.0.0.1:0");
+    await import(${JSON.stringify(MAIN)});`;
+  const child = home.bun("-e", script);
+  const url = (await new Lines(child.stdout).waitFor(/^listening on /)).replace("listening on ", "");
+  const err = new Lines(child.stderr);
+  child.kill("SIGUSR2");
+  await err.waitFor(/an error nobody handled .*stray one/);
+  await err.waitFor(/an error nobody handled .*stray two/);
+  expect(await isUp(url)).toBe(true);
+  child.kill("SIGTERM");
+  expect(await child.exited).toBe(0);
+});
