@@ -1,7 +1,7 @@
 import { connect } from "node:net";
 
 /** A client that sends a request and then takes nothing, until told to. */
-export async function stalledClient(port: number, request: string) {
+export async function stalledClient(port: number, request: string | Buffer) {
   const socket = connect({ port, host: "127.0.0.1" });
   await new Promise<void>((resolve, reject) => {
     socket.once("connect", () => resolve());
