@@ -89,14 +89,14 @@ export const OPTIONS: { readonly [K in keyof Options]: Option<Options[K]> } = {
   },
   apiKey: {
     placeholder: "KEY",
-    help: "require this key; other users can read it in the process list, so prefer --api-key-file",
+    help: "API key: serve asks for it, other commands send it; --api-key-file keeps it off the process list",
     secret: true,
     parse: apiKey,
     fallback: none,
   },
   apiKeyFile: {
     placeholder: "FILE",
-    help: "require the key in this file",
+    help: "file with that key",
     parse: value.folder,
     fallback: none,
   },

@@ -79,7 +79,7 @@ function waitingFor({ waiting, state }: Download): string {
 }
 
 function Row({ download }: { download: Download }) {
-  const { progress, timing, state } = download;
+  const { progress, timing, state, waiting, last_error } = download;
   const total = progress.total_bytes;
   const left = timing.estimated_remaining_seconds;
   const act = (verb: Verb): void => {
@@ -108,6 +108,7 @@ function Row({ download }: { download: Download }) {
         )}
       </div>
       {download.error_message && <p class="error">{download.error_message}</p>}
+      {waiting && last_error && <p class="faint">{last_error.message}</p>}
       <div class="buttons">
         {VERBS.map((verb) => (
           <button

@@ -90,6 +90,6 @@ const REASONS: Record<string, string> = {
 export function waitingFor(download: WireDownload): string {
   const reason = download.waiting?.reason;
   if (reason === undefined || reason === "user" || reason === "queue") return "";
-  const error = download.error_message ? `: ${safe(download.error_message)}` : "";
+  const error = download.last_error ? `: ${safe(download.last_error.message)}` : "";
   return (REASONS[reason] ?? safe(reason)) + error;
 }

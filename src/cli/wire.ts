@@ -15,6 +15,8 @@ export interface WireDownload {
   bottleneck?: string;
   error_code?: string;
   error_message?: string;
+  /** What made it wait, while it is not failed. */
+  last_error?: { code: string; message: string };
   warnings?: string[];
   files?: WirePart[];
 }

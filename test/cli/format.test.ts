@@ -87,7 +87,7 @@ describe("frame", () => {
     const long = download({
       model_id: "模".repeat(80),
       waiting: { reason: "retry" },
-      error_message: "x".repeat(200),
+      last_error: { code: "network", message: "x".repeat(200) },
     });
     for (const columns of [20, 40, 80, 200])
       for (const line of frame([long, download({ id: "2" })], columns))
@@ -103,7 +103,7 @@ test("a waiting download says why", () => {
   const waiting = download({
     state: "queued",
     waiting: { reason: "disk" },
-    error_message: "10 GB short on /d",
+    last_error: { code: "no_space", message: "10 GB short on /d" },
     speed: 0,
   });
   expect(inWords(waiting)).toBe(

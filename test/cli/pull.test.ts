@@ -107,7 +107,7 @@ describe("without a daemon", () => {
     using home = newHome();
     const { code, err } = await home.run("pull", origin.url("/huge.bin"));
     expect(code).toBe(6);
-    expect(err).toMatch(/modelhaul: huge\.bin: waiting for disk space/);
+    expect(err).toMatch(/modelhaul: huge\.bin: waiting for disk space: .+/);
   });
 
   test("one of two fails: the other is there, the code is the failure's", async () => {
