@@ -1,0 +1,80 @@
+import type { Digests, Transfer } from "../core/ports.ts";
+import { DigestPool } from "./digest.ts";
+import { fetchFile } from "./job.ts";
+import { DEFAULTS, type Engine, PATIENCE, stallRules, type TransferOptions } from "./options.ts";
+import { Permits } from "./permits.ts";
+import { Shaper } from "./rate.ts";
+
+export type { Patience, TransferOptions } from "./options.ts";
+export type { StallRules } from "./stall.ts";
+
+const TICK_MS = 15;
+
+/** How bytes move: parts over several connections, verified while they arrive, resumable at every byte. */
+export function createTransfer(
+  options: TransferOptions,
+): Transfer & { digests: Digests; close(): Promise<void> } {
+  const { http, clock, log } = options;
+  const given = { ...DEFAULTS, ...definedOf(options) };
+  const permits = new Permits(clock, {
+    perDownload: options.connectionsPerDownload,
+    perHost: given.maxConnectionsPerHost,
+    total: given.maxConnections,
+  });
+  const shaper = new Shaper(clock);
+  const digests = new DigestPool(options.digestWorkers);
+  const ticks = new Set<(now: number) => void>();
+  let timer: Timer | undefined;
+
+  const engine: Engine = {
+    http,
+    clock,
+    log,
+    permits,
+    shaper,
+    digests,
+    stall: stallRules(options.stall),
+    patience: { ...PATIENCE, ...options.patience },
+    partBytes: given.partBytes,
+    smallBytes: given.smallBytes,
+    maxUnknownBytes: given.maxUnknownBytes,
+    digestLagBytes: given.digestLagBytes,
+    watch(tick) {
+      ticks.add(tick);
+      timer ??= setInterval(() => {
+        const now = clock.monotonic();
+        for (const it of ticks) it(now);
+      }, TICK_MS);
+      return () => {
+        ticks.delete(tick);
+        if (ticks.size > 0) return;
+        clearInterval(timer);
+        timer = undefined;
+      };
+    },
+  };
+
+  let rank = 0;
+  return {
+    digests,
+    fetch: (job) => fetchFile(engine, job, rank++),
+    setGlobalRate: (bps) => shaper.setGlobal(bps),
+    setDownloadRate: (downloadId, bps) => shaper.setDownload(downloadId, bps),
+    setConnections(perDownload) {
+      permits.limits.perDownload = Math.max(1, perDownload);
+      permits.pump();
+    },
+    forget: (downloadId) => shaper.setDownload(downloadId, 0),
+    async close() {
+      clearInterval(timer);
+      permits.close();
+      shaper.close();
+      await digests.close();
+    },
+  };
+}
+
+/** Options that are there; one that is `undefined` leaves the default alone. */
+function definedOf(options: TransferOptions): Partial<TransferOptions> {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+}

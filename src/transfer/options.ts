@@ -1,0 +1,70 @@
+import type { Clock, Http, Log } from "../core/ports.ts";
+import type { DigestPool } from "./digest.ts";
+import type { Permits } from "./permits.ts";
+import type { Shaper } from "./rate.ts";
+import { STALL_RULES, type StallRules } from "./stall.ts";
+
+/** How long one `fetch` helps itself before it hands the trouble to whoever called it. */
+export interface Patience {
+  /** Failures in a row without a new byte. */
+  tries: number;
+  /** First pause between them; doubles. */
+  baseMs: number;
+  /** Longest wait for a host that asks for one; beyond that the caller is told. */
+  hostMs: number;
+}
+
+export interface TransferOptions {
+  http: Http;
+  clock: Clock;
+  log: Log;
+  /** Most connections of one download; may be changed while running. */
+  connectionsPerDownload: number;
+  /** Default 64. */
+  maxConnectionsPerHost?: number;
+  /** Default 200, which leaves the client some of its 250 for listings. */
+  maxConnections?: number;
+  /** Default: one per core. */
+  digestWorkers?: number;
+  stall?: Partial<StallRules>;
+  patience?: Partial<Patience>;
+  /** Least length of a part; default 16 MiB. */
+  partBytes?: number;
+  /** Files up to this size are hashed where they arrive, without a worker; default 1 MiB. */
+  smallBytes?: number;
+  /** Where a body without a known size is stopped; default 2 TiB. */
+  maxUnknownBytes?: number;
+  /** How far the network may run ahead of the digest; default 128 MiB. */
+  digestLagBytes?: number;
+}
+
+/** What all running transfers share. */
+export interface Engine {
+  readonly http: Http;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly permits: Permits;
+  readonly shaper: Shaper;
+  readonly digests: DigestPool;
+  readonly stall: StallRules;
+  readonly patience: Patience;
+  readonly partBytes: number;
+  readonly smallBytes: number;
+  readonly maxUnknownBytes: number;
+  readonly digestLagBytes: number;
+  /** Looks after a running transfer every few milliseconds until the function it gives back is called. */
+  watch(tick: (now: number) => void): () => void;
+}
+
+export const PATIENCE: Patience = { tries: 3, baseMs: 200, hostMs: 10_000 };
+
+export const DEFAULTS = {
+  maxConnectionsPerHost: 64,
+  maxConnections: 200,
+  partBytes: 16 << 20,
+  smallBytes: 1 << 20,
+  maxUnknownBytes: 2 ** 41,
+  digestLagBytes: 128 << 20,
+};
+
+export const stallRules = (given: Partial<StallRules> = {}): StallRules => ({ ...STALL_RULES, ...given });

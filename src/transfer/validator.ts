@@ -1,0 +1,39 @@
+/** Whether two answers speak of the same bytes (RFC 9110 §8.8, §13.1; protocols/others.md §2.2). */
+import type { Validator } from "../core/download.ts";
+import { parseHttpDate } from "../core/wait.ts";
+
+/** How much older than Date a Last-Modified has to be before two changes within it can be ruled out (F29). */
+const STRONG_AFTER_MS = 60_000;
+
+/** What an answer says its bytes belong to. Weak ETags and young dates prove nothing and are left out (F26, F29). */
+export function validatorOf(headers: Headers, url: string, size: number | null): Validator {
+  const etag = headers.get("etag");
+  return {
+    etag: etag !== null && /^"[^"]*"$/.test(etag) ? etag : null,
+    lastModified: strongDate(headers),
+    size,
+    origin: new URL(url).origin,
+  };
+}
+
+function strongDate(headers: Headers): string | null {
+  const text = headers.get("last-modified");
+  const modified = parseHttpDate(text ?? "");
+  const date = parseHttpDate(headers.get("date") ?? "");
+  return modified !== undefined && date !== undefined && date - modified >= STRONG_AFTER_MS ? text : null;
+}
+
+/** True when bytes of two answers with this validator may be put together without a digest. */
+export const isStrong = (validator: Validator): boolean =>
+  validator.etag !== null || validator.lastModified !== null;
+
+/** `unproven`: nothing in the two can be compared. */
+export type Sameness = "same" | "unproven" | "changed";
+
+export function compare(known: Validator, now: Validator): Sameness {
+  if (known.size !== null && now.size !== null && known.size !== now.size) return "changed";
+  if (known.etag !== null && now.etag !== null) return known.etag === now.etag ? "same" : "changed";
+  if (known.lastModified !== null && now.lastModified !== null)
+    return known.lastModified === now.lastModified ? "same" : "changed";
+  return "unproven";
+}

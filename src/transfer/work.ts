@@ -1,0 +1,98 @@
+import type { Ask } from "./answer.ts";
+import type { DigestSession } from "./digest.ts";
+import type { Gauge } from "./gauge.ts";
+import type { Engine } from "./options.ts";
+import { claimEnd, claimLength, gaps, partLength, type Range, splitPoint } from "./parts.ts";
+import type { Claim, Puller } from "./puller.ts";
+import type { FileState } from "./state.ts";
+
+/** A rest is worth sharing when it would take its owner longer than that, and is no shorter than that. */
+const SHARE_AFTER_MS = 150;
+const SHARE_BYTES = 128 << 10;
+/** Below this much hashable data the digest is about to starve. */
+const HUNGRY_BYTES = 32 << 20;
+
+const claimOf = (start: number, end: number): Claim => ({ start, end, at: start });
+
+/** Who fetches what next: the missing bytes in order, and at the end the back of the slowest rest. */
+export class Work {
+  constructor(
+    private readonly engine: Engine,
+    private readonly state: FileState,
+    private readonly pullers: ReadonlySet<Puller>,
+    private readonly gauge: Gauge,
+    private readonly session: DigestSession | undefined,
+  ) {}
+
+  /** Whether another puller would find something, when `pending` are on their way to their claims. */
+  offers(pending: number, most: number): boolean {
+    if (this.state.style === "whole" || this.state.size === null) return this.pullers.size + pending === 0;
+    return this.open().length > 0 ? pending < most : pending === 0 && this.victim(most) !== undefined;
+  }
+
+  /** The next claim, for one of about `pullers`; undefined when there is none now. */
+  claim(pullers: number, most: number): Claim | undefined {
+    const { state } = this;
+    if (state.style === "whole")
+      return this.pullers.size > 0 ? undefined : claimOf(0, state.size ?? Number.POSITIVE_INFINITY);
+    const [gap, ...rest] = this.open();
+    if (!gap) return this.takeOver(most);
+    if (state.style === "open") return claimOf(gap.start, gap.end);
+    if (state.size === null) return claimOf(gap.start, gap.start + this.engine.partBytes);
+    if (this.plain) return claimOf(0, state.size);
+    const part = partLength(state.size, this.engine.partBytes);
+    const length = claimLength({
+      part,
+      perRoundTrip: this.gauge.perRoundTrip,
+      unclaimed: rest.reduce((sum, it) => sum + it.end - it.start, gap.end - gap.start),
+      pullers,
+      hungry: this.session !== undefined && state.written.prefix - this.session.hashed < HUNGRY_BYTES,
+    });
+    return claimOf(gap.start, claimEnd(gap, length, part));
+  }
+
+  ask(claim: Claim): Ask {
+    const { style, size } = this.state;
+    const ranged = style !== "whole" && !(this.plain && claim.end === size);
+    return { start: claim.start, end: style === "parts" ? claim.end : null, ranged };
+  }
+
+  /** Small enough for one plain question. */
+  get plain(): boolean {
+    const { size, written, worked } = this.state;
+    return size !== null && size <= this.engine.smallBytes && written.total === 0 && !worked;
+  }
+
+  private open(): Range[] {
+    const claims: Range[] = [];
+    for (const { claim } of this.pullers) claims.push(claim);
+    return gaps(this.state.written, claims, this.state.size ?? Number.POSITIVE_INFINITY);
+  }
+
+  /** The puller whose rest takes longest, when that is worth a helper. */
+  private victim(most: number): Puller | undefined {
+    if (most === 1) return undefined;
+    let worst: Puller | undefined;
+    let longest = Math.max(SHARE_AFTER_MS, 3 * this.gauge.latencyMs);
+    for (const puller of this.pullers) {
+      if (puller.state !== "reading" || puller.left < SHARE_BYTES) continue;
+      const takes = puller.left / Math.max(puller.rate, 1e-9);
+      if (takes <= longest) continue;
+      worst = puller;
+      longest = takes;
+    }
+    return worst;
+  }
+
+  private takeOver(most: number): Claim | undefined {
+    const victim = this.victim(most);
+    if (!victim) return undefined;
+    const { claim } = victim;
+    const end = claim.end;
+    const helper = Math.max(this.gauge.laneRate, victim.rate);
+    const cut = splitPoint(claim.at, end, victim.rate, helper);
+    claim.end = cut - claim.at < SHARE_BYTES ? claim.at : cut;
+    if (claim.end === claim.at) victim.cut("overtaken");
+    return claimOf(claim.end, end);
+  }
+}

@@ -1,0 +1,104 @@
+import type { Clock, PartFile } from "../core/ports.ts";
+
+/** Where a batch may wait no longer for more bytes; with the journal's 25 ms this is what a kill costs. */
+const MAX_AGE_MS = 15;
+
+export interface Written {
+  /** First byte of the run this writer has written without a gap. */
+  runStart: number;
+  /** Bytes just written: [start, end). */
+  start: number;
+  end: number;
+}
+
+/**
+ * Gathers what one connection brings and writes it in batches, one write in flight while the next batch fills, so
+ * that a slow disk holds up neither the event loop nor more than two batches of memory.
+ */
+export class BatchWriter {
+  private batch: Uint8Array[] = [];
+  private length = 0;
+  private since = 0;
+  private runStart: number;
+  /** Position of the batch. */
+  private at: number;
+  private inFlight: Promise<void> | undefined;
+  private failure: unknown;
+
+  constructor(
+    private readonly part: PartFile,
+    start: number,
+    private readonly limit: number,
+    private readonly clock: Clock,
+    private readonly onWritten: (written: Written) => void,
+  ) {
+    this.runStart = start;
+    this.at = start;
+  }
+
+  /** Where the next chunk belongs. */
+  get next(): number {
+    return this.at + this.length;
+  }
+
+  /** Takes a chunk that belongs behind everything given so far; the caller waits for the promise, if there is one. */
+  push(chunk: Uint8Array): Promise<void> | undefined {
+    if (this.failure !== undefined) throw this.failure;
+    if (this.length === 0) this.since = this.clock.monotonic();
+    this.batch.push(chunk);
+    this.length += chunk.length;
+    if (this.length < this.limit) return undefined;
+    if (!this.inFlight) {
+      this.flush();
+      return undefined;
+    }
+    return this.drained();
+  }
+
+  /** Continues at another position. */
+  async seek(position: number): Promise<void> {
+    await this.finish();
+    this.runStart = position;
+    this.at = position;
+  }
+
+  /** Writes what has been waiting too long. Called every few milliseconds. */
+  tick(now: number): void {
+    if (this.length > 0 && !this.inFlight && now - this.since >= MAX_AGE_MS) this.flush();
+  }
+
+  /** Everything given is on disk when this resolves. Rejects with the error of the first write that failed. */
+  async finish(): Promise<void> {
+    while (this.failure === undefined && (this.inFlight || this.length > 0)) {
+      if (!this.inFlight) this.flush();
+      await this.inFlight;
+    }
+    if (this.failure !== undefined) throw this.failure;
+  }
+
+  private async drained(): Promise<void> {
+    await this.inFlight;
+    if (this.failure !== undefined) throw this.failure;
+    if (!this.inFlight && this.length >= this.limit) this.flush();
+  }
+
+  private flush(): void {
+    const { batch, length, at: start } = this;
+    this.batch = [];
+    this.length = 0;
+    this.at += length;
+    const end = this.at;
+    this.inFlight = this.write(start, end, batch);
+  }
+
+  private async write(start: number, end: number, batch: readonly Uint8Array[]): Promise<void> {
+    try {
+      await this.part.write(start, batch);
+      this.onWritten({ runStart: this.runStart, start, end });
+    } catch (error) {
+      this.failure ??= error ?? new Error("write failed");
+    } finally {
+      this.inFlight = undefined;
+    }
+  }
+}

@@ -1,0 +1,182 @@
+import { closeSync, mkdtempSync, openSync, readSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { systemClock } from "../../src/core/clock.ts";
+import type { Bottleneck, Digest, Receipt, Validator } from "../../src/core/download.ts";
+import type {
+  Digests,
+  FetchRequest,
+  Http,
+  Log,
+  PartFile,
+  Transfer,
+  TransferJob,
+  TransferObserver,
+  TransferResult,
+} from "../../src/core/ports.ts";
+import { DiskPart } from "../../src/storage/part-file.ts";
+import { createTransfer, type TransferOptions } from "../../src/transfer/index.ts";
+import { client } from "../http/client.ts";
+
+export const quiet: Log = { debug() {}, info() {}, warn() {}, error() {} };
+
+export const MiB = 1 << 20;
+
+/** Everything an observer heard, in order, and what follows from it. */
+export class Witness implements TransferObserver {
+  readonly identities: { size: number | null; validator: Validator | null; ranges: boolean }[] = [];
+  readonly restarts: string[] = [];
+  readonly warnings: string[] = [];
+  readonly bottlenecks: Bottleneck[] = [];
+  readonly events: string[] = [];
+  /** What the runner's journal would hold: length by start. */
+  receipts = new Map<number, number>();
+  /** Sum of `gained` since the last restart, and since the beginning. */
+  bytes = 0;
+  gained = 0;
+  mostConnections = 0;
+  connectionsNow = 0;
+  onWritten: (() => void) | undefined;
+
+  identified(identity: { size: number | null; validator: Validator | null; ranges: boolean }): void {
+    this.identities.push(identity);
+    this.events.push("identified");
+  }
+  written(start: number, length: number, gained: number): void {
+    this.receipts.set(start, length);
+    this.bytes += gained;
+    this.gained += gained;
+    this.onWritten?.();
+  }
+  restarted(reason: string): void {
+    this.restarts.push(reason);
+    this.events.push("restarted");
+    this.receipts.clear();
+    this.bytes = 0;
+  }
+  verifying(): void {
+    this.events.push("verifying");
+  }
+  connections(count: number): void {
+    this.connectionsNow = count;
+    this.mostConnections = Math.max(this.mostConnections, count);
+  }
+  bottleneck(kind: Bottleneck): void {
+    this.bottlenecks.push(kind);
+  }
+  warning(text: string): void {
+    this.warnings.push(text);
+  }
+
+  toReceipts(): Receipt[] {
+    return [...this.receipts].map(([start, length]) => ({ start, length }));
+  }
+}
+
+export interface Rig extends AsyncDisposable {
+  readonly http: Http;
+  readonly transfer: Transfer & { digests: Digests; close(): Promise<void> };
+  readonly dir: string;
+}
+
+export interface RigOptions extends Partial<Omit<TransferOptions, "http" | "clock" | "log">> {
+  http?: Http;
+  caFile?: string;
+}
+
+/** A transfer on the real client and a directory of its own, with thresholds small enough for a test. */
+export function rig({ http: given, caFile, ...options }: RigOptions = {}): Rig {
+  const dir = realpathSync(mkdtempSync(join(tmpdir(), "modelhaul-transfer-")));
+  const own = given ? undefined : client({ userAgent: "modelhaul-test", ...(caFile ? { caFile } : {}) });
+  const http = given ?? own!;
+  const transfer = createTransfer({
+    http,
+    clock: systemClock,
+    log: quiet,
+    connectionsPerDownload: 8,
+    partBytes: MiB,
+    smallBytes: 256 << 10,
+    digestWorkers: 1,
+    ...options,
+    stall: { silentMs: 800, siblingSilentMs: 300, laggardMs: 150, ...options.stall },
+    patience: { baseMs: 20, ...options.patience },
+  });
+  return {
+    http,
+    transfer,
+    dir,
+    async [Symbol.asyncDispose]() {
+      await transfer.close();
+      own?.close();
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+export interface FetchOptions {
+  url: string;
+  locate?: () => Promise<FetchRequest>;
+  label?: string;
+  size?: number | null;
+  digest?: Digest | string | null;
+  validator?: Validator | null;
+  receipts?: readonly Receipt[];
+  explain?: TransferJob["explain"];
+  witness?: Witness;
+  signal?: AbortSignal;
+  downloadId?: string;
+  /** Name of the partial file; the same one again continues it. */
+  name?: string;
+  /** What is in the partial file beforehand. */
+  partial?: Uint8Array;
+  wrap?: (part: PartFile) => PartFile;
+}
+
+export interface Fetched {
+  result: TransferResult;
+  witness: Witness;
+  path: string;
+}
+
+let counter = 0;
+
+/** Runs one transfer to its end. Rejects as `fetch` does. */
+export async function fetchOne(rig: Rig, options: FetchOptions): Promise<Fetched> {
+  const witness = options.witness ?? new Witness();
+  const path = join(rig.dir, options.name ?? `f${++counter}.part`);
+  if (options.partial) writeFileSync(path, options.partial, { mode: 0o600 });
+  const opened = await DiskPart.open(path, rig.dir);
+  const part = options.wrap?.(opened) ?? opened;
+  const digest: Digest | null =
+    typeof options.digest === "string"
+      ? { algorithm: "sha256", hex: options.digest }
+      : (options.digest ?? null);
+  const job: TransferJob = {
+    downloadId: options.downloadId ?? "d",
+    label: options.label ?? "model.bin",
+    size: options.size ?? null,
+    digest,
+    validator: options.validator ?? null,
+    receipts: options.receipts ?? [],
+    part,
+    locate: options.locate ?? (async () => ({ url: options.url })),
+    observer: witness,
+    signal: options.signal ?? new AbortController().signal,
+    ...(options.explain ? { explain: options.explain } : {}),
+  };
+  try {
+    return { result: await rig.transfer.fetch(job), witness, path };
+  } finally {
+    await opened.close();
+  }
+}
+
+/** SHA-256 of a file on disk. */
+export function fileSha256(path: string): string {
+  const hasher = new Bun.CryptoHasher("sha256");
+  const fd = openSync(path, "r");
+  const block = new Uint8Array(MiB);
+  for (let n = readSync(fd, block); n > 0; n = readSync(fd, block)) hasher.update(block.subarray(0, n));
+  closeSync(fd);
+  return hasher.digest("hex");
+}
