@@ -60,7 +60,8 @@ export function complaint(
   if (quiet >= rules.silentMs || (moving.length > 0 && quiet >= rules.siblingSilentMs)) return "silent";
   const age = now - lane.startedAt;
   if (age >= rules.slowMs && lane.rate * 1000 < rules.slowBytesPerSecond) return "slow";
-  if (age < rules.laggardMs || moving.length === 0) return undefined;
+  // A pause is judged by the rule for silence: it says nothing about the speed.
+  if (age < rules.laggardMs || moving.length === 0 || quiet * 8 >= rules.siblingSilentMs) return undefined;
   const usual = median(moving.map((it) => it.rate));
   const remaining = lane.left / Math.max(lane.rate, 1e-9);
   return lane.rate * rules.laggardRatio < usual && remaining > 1000 ? "laggard" : undefined;

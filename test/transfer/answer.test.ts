@@ -11,8 +11,18 @@ const fresh: Known = { label: "m.gguf", size: null, validator: null, digest: fal
 const ask: Ask = { start: 100, end: 200, ranged: true };
 const good = { "content-range": "bytes 100-199/1000", etag: '"v1"' };
 
-function verdict(status: number, headers: Record<string, string>, of: Partial<Known> = {}, asked: Partial<Ask> = {}) {
-  return judge({ ...ask, ...asked }, { ...known, ...of }, { status, headers: new Headers(headers), url: URL }, NOW);
+function verdict(
+  status: number,
+  headers: Record<string, string>,
+  of: Partial<Known> = {},
+  asked: Partial<Ask> = {},
+) {
+  return judge(
+    { ...ask, ...asked },
+    { ...known, ...of },
+    { status, headers: new Headers(headers), url: URL },
+    NOW,
+  );
 }
 const code = (it: ReturnType<typeof verdict>) => ("error" in it ? `${it.kind} ${it.error.code}` : it.kind);
 
@@ -23,14 +33,25 @@ test("the range asked for is bounded, open or absent", () => {
 });
 
 test("a part that is what was asked for", () => {
-  expect(verdict(206, good)).toEqual({ kind: "part", start: 100, end: 200, size: 1000, validator, drifted: false });
+  expect(verdict(206, good)).toEqual({
+    kind: "part",
+    start: 100,
+    end: 200,
+    size: 1000,
+    validator,
+    drifted: false,
+  });
 });
 
 describe("206 that is not what was asked for", () => {
   test.each<[string, Record<string, string>, string]>([
     ["F3 another start", { "content-range": "bytes 101-199/1000" }, "failed bad_range"],
     ["F6 no Content-Range", { "content-range": "" }, "failed bad_range"],
-    ["F9 multipart", { "content-range": "", "content-type": "multipart/byteranges; boundary=x" }, "failed bad_range"],
+    [
+      "F9 multipart",
+      { "content-range": "", "content-type": "multipart/byteranges; boundary=x" },
+      "failed bad_range",
+    ],
     ["an end before the start", { "content-range": "bytes 100-99/1000" }, "failed bad_range"],
     ["an end behind the size", { "content-range": "bytes 100-1000/1000" }, "failed bad_range"],
     ["garbage", { "content-range": "bytes 100-199" }, "failed bad_range"],
@@ -51,15 +72,26 @@ describe("206 that is not what was asked for", () => {
   });
 
   test("F4 shorter: taken", () => {
-    expect(verdict(206, { ...good, "content-range": "bytes 100-149/1000" })).toMatchObject({ kind: "part", start: 100, end: 150 });
+    expect(verdict(206, { ...good, "content-range": "bytes 100-149/1000" })).toMatchObject({
+      kind: "part",
+      start: 100,
+      end: 150,
+    });
   });
 
   test("F5 longer: only what was asked for", () => {
-    expect(verdict(206, { ...good, "content-range": "bytes 100-299/1000" })).toMatchObject({ kind: "part", start: 100, end: 200 });
+    expect(verdict(206, { ...good, "content-range": "bytes 100-299/1000" })).toMatchObject({
+      kind: "part",
+      start: 100,
+      end: 200,
+    });
   });
 
   test("F8 an unknown size is no contradiction", () => {
-    expect(verdict(206, { ...good, "content-range": "bytes 100-199/*" })).toMatchObject({ kind: "part", size: null });
+    expect(verdict(206, { ...good, "content-range": "bytes 100-199/*" })).toMatchObject({
+      kind: "part",
+      size: null,
+    });
   });
 
   test("a part of a whole that was asked for is refused", () => {
@@ -67,18 +99,36 @@ describe("206 that is not what was asked for", () => {
   });
 
   test("F28 with a promised digest other validators are accepted and noted", () => {
-    expect(verdict(206, { ...good, etag: '"v2"' }, { digest: true })).toMatchObject({ kind: "part", drifted: true });
-    expect(verdict(206, { ...good, etag: "" }, { digest: true })).toMatchObject({ kind: "part", drifted: false });
-    expect(code(verdict(206, { ...good, "content-range": "bytes 100-199/1001" }, { digest: true }))).toBe("changed");
+    expect(verdict(206, { ...good, etag: '"v2"' }, { digest: true })).toMatchObject({
+      kind: "part",
+      drifted: true,
+    });
+    expect(verdict(206, { ...good, etag: "" }, { digest: true })).toMatchObject({
+      kind: "part",
+      drifted: false,
+    });
+    expect(code(verdict(206, { ...good, "content-range": "bytes 100-199/1001" }, { digest: true }))).toBe(
+      "changed",
+    );
   });
 });
 
 describe("200", () => {
   test("F1 to a range: the whole file, and whether it is the same", () => {
-    expect(verdict(200, { "content-length": "1000", etag: '"v1"' })).toMatchObject({ kind: "whole", size: 1000, same: true });
-    expect(verdict(200, { "content-length": "1000", etag: '"v2"' })).toMatchObject({ kind: "whole", same: false });
+    expect(verdict(200, { "content-length": "1000", etag: '"v1"' })).toMatchObject({
+      kind: "whole",
+      size: 1000,
+      same: true,
+    });
+    expect(verdict(200, { "content-length": "1000", etag: '"v2"' })).toMatchObject({
+      kind: "whole",
+      same: false,
+    });
     expect(verdict(200, { "content-length": "1000" })).toMatchObject({ kind: "whole", same: false });
-    expect(verdict(200, { "content-length": "1000" }, { digest: true })).toMatchObject({ kind: "whole", same: true });
+    expect(verdict(200, { "content-length": "1000" }, { digest: true })).toMatchObject({
+      kind: "whole",
+      same: true,
+    });
   });
 
   test("F16 F17 a length counts only where it frames the body", () => {
@@ -134,7 +184,12 @@ describe("other statuses", () => {
       const it = verdict(429, { "retry-after": header, date: DATE });
       return "error" in it ? it.error.retryAfterMs : null;
     };
-    expect([wait("7"), wait("Fri, 20 Nov 2026 12:00:09 GMT"), wait("Fri, 20 Nov 2026 11:00:00 GMT"), wait("soon")]).toEqual([7000, 9000, 0, undefined]);
+    expect([
+      wait("7"),
+      wait("Fri, 20 Nov 2026 12:00:09 GMT"),
+      wait("Fri, 20 Nov 2026 11:00:00 GMT"),
+      wait("soon"),
+    ]).toEqual([7000, 9000, 0, undefined]);
     expect(wait("315360000")).toBe(3_600_000);
   });
 

@@ -15,7 +15,11 @@ describe("what came in place of the file", () => {
     ["a page that was asked for", { label: "card.html", contentType: "text/html" }, undefined],
     ["a promised file of a server with wrong types", { contentType: "text/html", promised: true }, undefined],
     ["F55 a pointer", { bytes: bytes("version https://git-lfs.github.com/spec/v1\noid") }, "lfs_pointer"],
-    ["F55 a promised pointer is what was promised", { bytes: bytes("version https://git-lfs.github.com/spec/v1\n"), promised: true }, undefined],
+    [
+      "F55 a promised pointer is what was promised",
+      { bytes: bytes("version https://git-lfs.github.com/spec/v1\n"), promised: true },
+      undefined,
+    ],
   ])("%s", (_, change, code) => {
     expect(foreignContent({ ...head, ...change })?.code).toBe(code as never);
   });
@@ -36,11 +40,17 @@ test.each<[string, Uint8Array, boolean]>([
 });
 
 describe("validators", () => {
-  const of = (headers: Record<string, string>) => validatorOf(new Headers(headers), "https://h:8443/x?sig=1", 5);
+  const of = (headers: Record<string, string>) =>
+    validatorOf(new Headers(headers), "https://h:8443/x?sig=1", 5);
   const date = "Fri, 20 Nov 2026 12:00:00 GMT";
 
   test("F26 weak ETags and F29 young dates are none", () => {
-    expect(of({ etag: '"a"' })).toEqual({ etag: '"a"', lastModified: null, size: 5, origin: "https://h:8443" });
+    expect(of({ etag: '"a"' })).toEqual({
+      etag: '"a"',
+      lastModified: null,
+      size: 5,
+      origin: "https://h:8443",
+    });
     expect(of({ etag: 'W/"a"' }).etag).toBeNull();
     expect(of({ etag: "a" }).etag).toBeNull();
     expect(of({ "last-modified": "Fri, 20 Nov 2026 11:00:00 GMT", date }).lastModified).not.toBeNull();
@@ -50,7 +60,8 @@ describe("validators", () => {
 
   test("compared by what both have", () => {
     const base: Validator = { etag: '"a"', lastModified: "d", size: 5, origin: "o" };
-    const sameness = (a: Partial<Validator>, b: Partial<Validator>) => compare({ ...base, ...a }, { ...base, ...b });
+    const sameness = (a: Partial<Validator>, b: Partial<Validator>) =>
+      compare({ ...base, ...a }, { ...base, ...b });
     expect(sameness({}, {})).toBe("same");
     expect(sameness({}, { etag: '"b"' })).toBe("changed");
     expect(sameness({}, { size: 6 })).toBe("changed");
@@ -58,6 +69,10 @@ describe("validators", () => {
     expect(sameness({}, { etag: null, lastModified: "e" })).toBe("changed");
     expect(sameness({}, { etag: null, lastModified: null })).toBe("unproven");
     expect(sameness({ etag: null }, { lastModified: null })).toBe("unproven");
-    expect([isStrong(base), isStrong({ ...base, etag: null }), isStrong({ ...base, etag: null, lastModified: null })]).toEqual([true, true, false]);
+    expect([
+      isStrong(base),
+      isStrong({ ...base, etag: null }),
+      isStrong({ ...base, etag: null, lastModified: null }),
+    ]).toEqual([true, true, false]);
   });
 });

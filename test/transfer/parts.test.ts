@@ -15,15 +15,65 @@ describe("a set of bytes", () => {
   test.each<[string, [number, number][], [number, number], [number, number][], number]>([
     ["first", [], [5, 9], [[5, 9]], 4],
     ["nothing", [[1, 2]], [7, 7], [[1, 2]], 0],
-    ["before", [[10, 20]], [0, 5], [[0, 5], [10, 20]], 5],
-    ["behind", [[0, 5]], [10, 20], [[0, 5], [10, 20]], 10],
+    [
+      "before",
+      [[10, 20]],
+      [0, 5],
+      [
+        [0, 5],
+        [10, 20],
+      ],
+      5,
+    ],
+    [
+      "behind",
+      [[0, 5]],
+      [10, 20],
+      [
+        [0, 5],
+        [10, 20],
+      ],
+      10,
+    ],
     ["touches on the left", [[10, 20]], [5, 10], [[5, 20]], 5],
     ["touches on the right", [[10, 20]], [20, 25], [[10, 25]], 5],
-    ["fills a gap exactly", [[0, 10], [20, 30]], [10, 20], [[0, 30]], 10],
+    [
+      "fills a gap exactly",
+      [
+        [0, 10],
+        [20, 30],
+      ],
+      [10, 20],
+      [[0, 30]],
+      10,
+    ],
     ["inside", [[0, 10]], [3, 7], [[0, 10]], 0],
     ["around", [[3, 7]], [0, 10], [[0, 10]], 6],
-    ["across several", [[0, 2], [4, 6], [8, 10]], [1, 9], [[0, 10]], 4],
-    ["between two without touching", [[0, 2], [8, 10]], [4, 6], [[0, 2], [4, 6], [8, 10]], 2],
+    [
+      "across several",
+      [
+        [0, 2],
+        [4, 6],
+        [8, 10],
+      ],
+      [1, 9],
+      [[0, 10]],
+      4,
+    ],
+    [
+      "between two without touching",
+      [
+        [0, 2],
+        [8, 10],
+      ],
+      [4, 6],
+      [
+        [0, 2],
+        [4, 6],
+        [8, 10],
+      ],
+      2,
+    ],
   ])("adds: %s", (_, before, [start, end], after, gained) => {
     const set = setOf(...before);
     const total = set.total;
@@ -48,7 +98,9 @@ describe("a set of bytes", () => {
         for (let at = start; at < end; at++) bytes.add(at);
         expect(set.add(start, end)).toBe(bytes.size - before);
       }
-      const missing = gaps(set, [], 120).flatMap((gap) => Array.from({ length: gap.end - gap.start }, (_, i) => gap.start + i));
+      const missing = gaps(set, [], 120).flatMap((gap) =>
+        Array.from({ length: gap.end - gap.start }, (_, i) => gap.start + i),
+      );
       expect(missing).toEqual(Array.from({ length: 120 }, (_, i) => i).filter((at) => !bytes.has(at)));
       for (let at = 0; at < 120; at++) expect(set.coveredUntil(at) > at).toBe(bytes.has(at));
     }
@@ -57,30 +109,53 @@ describe("a set of bytes", () => {
   test("knows its front, its end, and what comes next", () => {
     const set = setOf([0, 10], [20, 30]);
     expect([set.prefix, set.end, setOf([1, 5]).prefix, new RangeSet().end]).toEqual([10, 30, 0, 0]);
-    expect([set.coveredUntil(0), set.coveredUntil(9), set.coveredUntil(10), set.coveredUntil(25)]).toEqual([10, 10, 10, 30]);
+    expect([set.coveredUntil(0), set.coveredUntil(9), set.coveredUntil(10), set.coveredUntil(25)]).toEqual([
+      10, 10, 10, 30,
+    ]);
     expect([set.nextFrom(0), set.nextFrom(10), set.nextFrom(30)]).toEqual([0, 20, Number.POSITIVE_INFINITY]);
   });
 
   test("F88 receipts count only as far as the file exists", () => {
-    const set = RangeSet.of([{ start: 0, length: 10 }, { start: 20, length: 10 }, { start: 50, length: 5 }, { start: -3, length: 9 }], 25);
-    expect(shown(set)).toEqual([[0, 10], [20, 25]]);
+    const set = RangeSet.of(
+      [
+        { start: 0, length: 10 },
+        { start: 20, length: 10 },
+        { start: 50, length: 5 },
+        { start: -3, length: 9 },
+      ],
+      25,
+    );
+    expect(shown(set)).toEqual([
+      [0, 10],
+      [20, 25],
+    ]);
   });
 });
 
 test("gaps leave out what is written and what is claimed, in order", () => {
-  const claims = [{ start: 60, end: 70 }, { start: 10, end: 25 }];
+  const claims = [
+    { start: 60, end: 70 },
+    { start: 10, end: 25 },
+  ];
   expect(gaps(setOf([0, 10], [30, 40]), claims, 80)).toEqual([
     { start: 25, end: 30 },
     { start: 40, end: 60 },
     { start: 70, end: 80 },
   ]);
   expect(gaps(setOf([0, 100]), [], 80)).toEqual([]);
-  expect(gaps(new RangeSet(), [{ start: 0, end: Number.POSITIVE_INFINITY }], Number.POSITIVE_INFINITY)).toEqual([]);
+  expect(
+    gaps(new RangeSet(), [{ start: 0, end: Number.POSITIVE_INFINITY }], Number.POSITIVE_INFINITY),
+  ).toEqual([]);
 });
 
 test("parts are 16 MiB, and never more than 10 000", () => {
-  expect([partLength(GiB), partLength(150 * GiB), partLength(200 * GiB)]).toEqual([16 * MiB, 16 * MiB, 21 * MiB]);
-  for (const size of [1, GiB, 160 * GiB, 1000 * GiB, 2 ** 45]) expect(Math.ceil(size / partLength(size))).toBeLessThanOrEqual(10_000);
+  expect([partLength(GiB), partLength(150 * GiB), partLength(200 * GiB)]).toEqual([
+    16 * MiB,
+    16 * MiB,
+    21 * MiB,
+  ]);
+  for (const size of [1, GiB, 160 * GiB, 1000 * GiB, 2 ** 45])
+    expect(Math.ceil(size / partLength(size))).toBeLessThanOrEqual(10_000);
 });
 
 describe("length of a claim", () => {

@@ -9,14 +9,21 @@ const limited = new DownloadError("rate_limited", "h answered 429");
 function permits(limits: Partial<Permits["limits"]> = {}) {
   const clock = new TestClock();
   const all = new Permits(clock, { perDownload: 8, perHost: 64, total: 200, ...limits });
-  const ask = (download = "a", host = "h", rank = 0, signal = never) => all.acquire(download, rank, host, signal);
+  const ask = (download = "a", host = "h", rank = 0, signal = never) =>
+    all.acquire(download, rank, host, signal);
   return { clock, all, ask };
 }
 
 /** What is granted so far, without waiting. */
 async function granted(wanted: (Permit | Promise<Permit>)[]): Promise<boolean[]> {
   const open = wanted.map(() => false);
-  wanted.forEach((it, i) => void Promise.resolve(it).then(() => (open[i] = true), () => {}));
+  wanted.forEach(
+    (it, i) =>
+      void Promise.resolve(it).then(
+        () => (open[i] = true),
+        () => {},
+      ),
+  );
   await new Promise((resolve) => setImmediate(resolve));
   return open;
 }
@@ -72,10 +79,10 @@ test("whoever leaves the queue is forgotten", async () => {
   const gone = ask("a", "h", 0, leaving.signal);
   const next = ask();
   leaving.abort(new Error("paused"));
-  expect(gone).rejects.toThrow("paused");
+  await expect(gone).rejects.toThrow("paused");
   first.release();
   expect(await granted([next])).toEqual([true]);
-  expect(ask("a", "h", 0, leaving.signal)).rejects.toThrow("paused");
+  await expect(ask("a", "h", 0, leaving.signal)).rejects.toThrow("paused");
 });
 
 test("F46 a gate holds every request to the host back, and nobody else", async () => {

@@ -88,6 +88,6 @@ test("waiting ends with the signal", async () => {
   const stop = new AbortController();
   const waiting = shaper.grant("a", 65_536, stop.signal) as Promise<number>;
   stop.abort(new Error("paused"));
-  expect(waiting).rejects.toThrow("paused");
-  expect(shaper.grant("a", 1, stop.signal) as Promise<number>).rejects.toThrow("paused");
+  await expect(waiting).rejects.toThrow("paused");
+  await expect(shaper.grant("a", 1, stop.signal) as Promise<number>).rejects.toThrow("paused");
 });
