@@ -19,7 +19,7 @@ export function webRootAssets(folder: string): WebAssets {
   return {
     lookup: async (path, request) => {
       const { app, paths } = await served;
-      const plain = decode(path);
+      const plain = decode(path === "/" ? "/index.html" : path);
       if (plain === undefined || !paths.has(plain) || plain.includes("/.")) return undefined;
       const headers = request?.headers;
       return app.handle(new Request(`http://localhost${plain}`, headers ? { headers } : {}));
@@ -33,10 +33,11 @@ async function serve(folder: string) {
     prefix: "/",
     alwaysStatic: true,
     staticLimit: MOST_FILES,
+    indexHTML: false,
     maxAge: 0,
     directive: "no-cache",
     silent: true,
   });
   const app = newRoutes().use(plugin);
-  return { app, paths: new Set(app.routes.map(({ path }) => (path === "" ? "/" : path))) };
+  return { app, paths: new Set(app.routes.map(({ path }) => path)) };
 }

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { ggufRepo, type Hub, startHub } from "../support/hub.ts";
 import { type Origin, startOrigin } from "../support/origin.ts";
@@ -6,6 +6,9 @@ import { Contract } from "./contract.ts";
 import { blocks, seed } from "./seeds.ts";
 import { mismatches } from "./shapes.ts";
 import { type Answer, type Body, MB, type Served, serve } from "./support.ts";
+
+/** The machine may be busy. */
+setDefaultTimeout(30_000);
 
 const ENGINE = { engine_id: "my-engine", load_immediately: true, main_gpu_id: 0 };
 

@@ -1,4 +1,4 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { systemClock } from "../../src/core/clock.ts";
 import { startOrigin } from "../support/origin.ts";
 import { getText, RawClient } from "../support/raw.ts";
@@ -6,6 +6,9 @@ import { until } from "../support/until.ts";
 import { EventClient } from "./event-client.ts";
 import { stalledClient } from "./stalled.ts";
 import { MB, type Served, serve } from "./support.ts";
+
+/** The machine may be busy. */
+setDefaultTimeout(30_000);
 
 /** Together more than the buffers of the kernel hold. */
 const LONG = "x".repeat(12_000);

@@ -1,6 +1,9 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { getText, rawRequest } from "../support/raw.ts";
 import { call, KEY, type Served, serve } from "./support.ts";
+
+/** The machine may be busy. */
+setDefaultTimeout(30_000);
 
 const URL_BODY = { url: "http://127.0.0.1:9/x.bin" };
 const paused = { settings: { paused: true } };

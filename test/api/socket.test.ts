@@ -1,10 +1,13 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { systemClock } from "../../src/core/clock.ts";
 import { startOrigin } from "../support/origin.ts";
 import { getText } from "../support/raw.ts";
 import { until } from "../support/until.ts";
 import { stalledClient } from "./stalled.ts";
 import { type Body, MB, type Served, serve } from "./support.ts";
+
+/** The machine may be busy. */
+setDefaultTimeout(30_000);
 
 const paused = { settings: { paused: true } };
 

@@ -1,12 +1,17 @@
 import type { EngineSpec } from "../../core/download.ts";
 
-/** What lists and answers to commands say of the engine to come (R65); both spellings of its id (A3). */
+/**
+ * What lists and answers to commands say of the engine to come (R65), with both spellings of its id (A3). The kind is
+ * there because the seed's own client reads it from lists (R106).
+ */
 export function engineBrief(engine: EngineSpec) {
   return {
     model_id: engine.engineId,
     engine_id: engine.engineId,
     load_immediately: engine.loadImmediately,
     main_gpu_id: engine.mainGpuId,
+    model_type: engine.modelType,
+    inference_engine: engine.inferenceEngine,
   };
 }
 
@@ -20,8 +25,6 @@ const LLM = { llm_features: { text_generation: true, chat_completion: true, inst
 export function engineFull(engine: EngineSpec) {
   return {
     ...engineBrief(engine),
-    model_type: engine.modelType,
-    inference_engine: engine.inferenceEngine,
     ...(engine.modelType === "embedding" ? EMBEDDING : LLM),
   };
 }
