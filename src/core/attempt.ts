@@ -73,6 +73,14 @@ export async function runAttempt(attempt: Attempt): Promise<void> {
   await createEngine(attempt);
 }
 
+/** After a crash the receipts know more than the rows: progress must not fall to what was there at the last orderly end. */
+async function countArrived({ files, tools }: Attempt): Promise<void> {
+  for (const file of files) {
+    if (file.state !== "pending" || file.target === null || file.validator === null) continue;
+    file.bytes = (await tools.db.receipts(file.id)).reduce((sum, { length }) => sum + length, 0);
+  }
+}
+
 /** Reference -> rows of `files`, once; a later attempt goes on with the same commit and the same list (F76). */
 async function resolveFiles(attempt: Attempt): Promise<void> {
   const { db, log } = attempt.tools;
@@ -86,6 +94,7 @@ async function resolveFiles(attempt: Attempt): Promise<void> {
     await attempt.write({ commit: manifest.commit ?? null, repo: manifest.repo ?? null });
     await reuseEarlier(attempt, manifest.files);
   }
+  await countArrived(attempt);
   const total = attempt.files.every((f) => f.size !== null)
     ? attempt.files.reduce((sum, f) => sum + (f.size ?? 0), 0)
     : null;
