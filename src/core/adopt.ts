@@ -22,27 +22,35 @@ export async function adoptPresent(attempt: Attempt): Promise<string[]> {
       continue;
     }
     if (file.state === "done" && stored.size === file.size) continue;
-    if (await isOurs(attempt, file, target.path, stored.size)) continue;
-    strange.push(target.path);
+    const ours = await proofOf(attempt, file, target.path, stored.size);
+    if (!ours) {
+      strange.push(target.path);
+      continue;
+    }
+    // A kill between the two names of one file leaves the partial one behind.
+    await attempt.tools.storage.discard(target);
+    await markDone(attempt, file, target.path, ours.computed);
   }
   return strange;
 }
 
-async function isOurs(attempt: Attempt, file: File, path: string, size: number | null): Promise<boolean> {
-  if (file.size !== null && size !== file.size) return false;
+/** Why the file there is the one asked for; undefined when it is not. */
+async function proofOf(
+  attempt: Attempt,
+  file: File,
+  path: string,
+  size: number | null,
+): Promise<{ computed: Digest | null } | undefined> {
+  if (file.size !== null && size !== file.size) return undefined;
   if (file.digest) {
     const computed = await attempt.tools.digests.file(path, file.digest.algorithm, attempt.signal);
-    if (computed.hex !== file.digest.hex) return false;
-    await markDone(attempt, file, path, computed);
-    return true;
+    return computed.hex === file.digest.hex ? { computed } : undefined;
   }
   // Nobody promised a digest: ours only if the rename is what a crash kept us from recording.
-  if (file.target !== path || file.size === null) return false;
+  if (file.target !== path || file.size === null) return undefined;
   const receipts = await attempt.tools.db.receipts(file.id);
   const covered = receipts.reduce((sum, r) => sum + r.length, 0);
-  if (covered < file.size) return false;
-  await markDone(attempt, file, path, null);
-  return true;
+  return covered < file.size ? undefined : { computed: null };
 }
 
 async function markDone(attempt: Attempt, file: File, path: string, computed: Digest | null): Promise<void> {

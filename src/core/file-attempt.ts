@@ -16,7 +16,11 @@ export async function fetchFile(attempt: Attempt, file: File, signal: AbortSigna
     watch = journal.open(file.id, part, receipts);
     observer = observe(attempt, file, watch);
     const result = await transfer.fetch(job(attempt, file, part, receipts, observer, signal));
-    // Without a digest only complete receipts can prove after a crash that the final file is ours (F97).
+    // Without a digest only size and complete receipts can prove after a crash that the final file is ours (F97).
+    if (file.size === null) {
+      await learnSize(attempt, file, result.size);
+      await db.updateFile(file.id, { size: result.size });
+    }
     if (!file.digest) await journal.settle(watch);
     const path = await storage.commit(target, part);
     done = true;
@@ -66,7 +70,6 @@ async function recordDone(
   attempt.meter.bytes += result.size - file.bytes;
   const { size, digest: computed, verified } = result;
   const completedAt = attempt.tools.clock.now();
-  if (file.size === null) await learnSize(attempt, file, size);
   attempt.meter.filesDone++;
   const patch = {
     state: "done",
