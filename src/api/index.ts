@@ -56,6 +56,9 @@ export interface Api {
   stop(): Promise<void>;
 }
 
+/** After a start, what was put off for it is done this much later. */
+const IDLE_MS = 2000;
+
 /** Every API family there is. A new one is one file and one line here. */
 function families(context: ApiContext, tally: Tally): Family[] {
   return [
@@ -84,18 +87,23 @@ export function createApi(options: ApiOptions): Api {
     return found;
   };
   const context: ApiContext = { downloads, clock, log, version, guard, broadcast, exchange };
-  const metrics = new Metrics(downloads, broadcast, version, options.metrics);
+  const metrics = new Metrics({ downloads, broadcast, version, more: options.metrics });
   const all: Family[] = [];
   const openApi = new OpenApi(all, version);
   all.push(...families(context, tally), serviceFamily(context, metrics, openApi));
   const web = options.webRoot ? webRootAssets(options.webRoot) : options.web;
   const dispatcher = new Dispatcher({ context, families: all, exchanges, metrics, web });
+  let idle: ReturnType<typeof setTimeout> | undefined;
   const fetch = (request: Request, server: Server<SocketData>) => dispatcher.fetch(request, server);
   return {
     fetch,
     openapi: async () => JSON.parse(await openApi.text()),
-    start: (wanted) => listeners.start(wanted, guard.mayBeExposed, fetch),
+    start: (wanted) => {
+      idle ??= setTimeout(() => void metrics.load(), IDLE_MS);
+      return listeners.start(wanted, guard.mayBeExposed, fetch);
+    },
     stop: async () => {
+      clearTimeout(idle);
       tally.stop();
       broadcast.end();
       await listeners.stop();

@@ -1,4 +1,3 @@
-import { swagger } from "@elysiajs/swagger";
 import type { TSchema } from "@sinclair/typebox";
 import { TAGS } from "./doc.ts";
 import {
@@ -51,6 +50,8 @@ export class OpenApi {
 }
 
 async function generate(families: readonly Family[], version: string): Promise<JsonObject> {
+  // Loaded when asked for: most starts never need it.
+  const { swagger } = await import("@elysiajs/swagger");
   const app = newRoutes().use(
     swagger({
       path: "/page",

@@ -67,7 +67,10 @@ export function serviceFamily(context: ApiContext, metrics: Metrics, openApi: Op
     )
     .get(
       "/metrics",
-      async () => text(await metrics.registry.metrics(), metrics.registry.contentType),
+      async () => {
+        const numbers = await metrics.text();
+        return text(numbers.text, numbers.type);
+      },
       operation({
         id: "getMetrics",
         tag: "service",

@@ -1,4 +1,3 @@
-import { staticPlugin } from "@elysiajs/static";
 import { newRoutes } from "./family.ts";
 import { decode } from "./path.ts";
 
@@ -28,6 +27,7 @@ export function webRootAssets(folder: string): WebAssets {
 }
 
 async function serve(folder: string) {
+  const { staticPlugin } = await import("@elysiajs/static");
   const plugin = await staticPlugin({
     assets: folder,
     prefix: "/",
