@@ -1,8 +1,19 @@
-import { closeSync, mkdtempSync, openSync, readSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { expect } from "bun:test";
+import {
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../../src/core/clock.ts";
 import type { Bottleneck, Digest, Receipt, Validator } from "../../src/core/download.ts";
+import { DownloadError } from "../../src/core/errors.ts";
 import type {
   Digests,
   FetchRequest,
@@ -17,6 +28,7 @@ import type {
 import { DiskPart } from "../../src/storage/part-file.ts";
 import { createTransfer, type TransferOptions } from "../../src/transfer/index.ts";
 import { client } from "../http/client.ts";
+import { type Content, sha256 } from "../support/bytes.ts";
 
 export const quiet: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
@@ -179,4 +191,50 @@ export function fileSha256(path: string): string {
   for (let n = readSync(fd, block); n > 0; n = readSync(fd, block)) hasher.update(block.subarray(0, n));
   closeSync(fd);
   return hasher.digest("hex");
+}
+
+/** What became of a transfer, whichever way it ended. */
+export interface Outcome {
+  /** `done`, or the code of the error. */
+  end: string;
+  error: DownloadError | undefined;
+  result: TransferResult | undefined;
+  witness: Witness;
+  path: string;
+}
+
+/** Runs one transfer and tells its end instead of throwing. Anything but a DownloadError fails the test. */
+export async function attempt(rig: Rig, options: FetchOptions): Promise<Outcome> {
+  const witness = options.witness ?? new Witness();
+  const name = options.name ?? `f${++counter}.part`;
+  const path = join(rig.dir, name);
+  try {
+    const { result } = await fetchOne(rig, { ...options, witness, name });
+    return { end: "done", error: undefined, result, witness, path };
+  } catch (error) {
+    if (!(error instanceof DownloadError)) throw error;
+    return { end: error.code, error, result: undefined, witness, path };
+  }
+}
+
+/** The bytes that receipts vouch for are those of one of `versions`. */
+export function expectTruth(witness: Witness, path: string, ...versions: Content[]): void {
+  const disk = readFileSync(path);
+  const right = versions.filter((content) =>
+    [...witness.receipts].every(([start, length]) => {
+      const end = Math.min(start + length, content.size);
+      return (
+        end === start + length && Buffer.compare(disk.subarray(start, end), content.read(start, length)) === 0
+      );
+    }),
+  );
+  expect(right.length, "receipts vouch for bytes of no version, or of several").toBeGreaterThan(0);
+}
+
+/** The file on disk is exactly one of `versions`; returns which. */
+export function expectWhole(path: string, ...versions: Content[]): number {
+  const sum = fileSha256(path);
+  const which = versions.findIndex((content) => sha256(content) === sum);
+  expect(which, "the finished file is none of the versions that were served").toBeGreaterThanOrEqual(0);
+  return which;
 }
