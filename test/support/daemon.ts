@@ -49,9 +49,13 @@ export function cleanEnv(home: string, more: Record<string, string> = {}): Recor
   return { PATH: process.env.PATH ?? "", HOME: home, ...more };
 }
 
-/** The executable with these arguments, not waited for. Ended at the latest with the test process. */
-export async function spawnExecutable(args: readonly string[], env: Record<string, string>) {
-  const child = Bun.spawn([await executable(), ...args], {
+/** The executable with these arguments, not waited for. Ended at the latest with the test process. `wrap`: run by that. */
+export async function spawnExecutable(
+  args: readonly string[],
+  env: Record<string, string>,
+  wrap: readonly string[] = [],
+) {
+  const child = Bun.spawn([...wrap, await executable(), ...args], {
     env,
     stdin: "ignore",
     stdout: "pipe",
@@ -100,14 +104,15 @@ export class Daemon implements AsyncDisposable {
     return this.child.pid;
   }
 
-  /** Starts it, for the first time or again on the same folders. Resolves when it listens. */
-  async start(): Promise<void> {
+  /** Starts it, for the first time or again on the same folders. Resolves when it listens. `wrap`: a command that runs it. */
+  async start(wrap: readonly string[] = []): Promise<void> {
     const { port = 0, args = [], env = {}, dir } = this.options;
     const listen = args.includes("--listen") ? [] : ["--listen", `127.0.0.1:${port}`];
     const folders = ["--data-dir", this.dataDir, "--models-dir", this.modelsDir];
     const { child, out, err } = await spawnExecutable(
       ["serve", ...listen, ...folders, ...args],
       cleanEnv(dir, env),
+      wrap,
     );
     this.child = child;
     this.err = err;
@@ -146,7 +151,8 @@ export class Daemon implements AsyncDisposable {
     await this.start();
   }
 
-  private async gone(): Promise<void> {
+  /** Resolves when it has ended, by itself or by somebody else. */
+  async gone(): Promise<void> {
     await this.child?.exited;
     await this.err?.closed;
     this.log.push(...(this.err?.all ?? []));
