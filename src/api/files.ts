@@ -1,5 +1,5 @@
 import { Type } from "@sinclair/typebox";
-import type { DiskFile, Verification } from "../core/downloads.ts";
+import type { DiskFile, Downloads, Verification } from "../core/downloads.ts";
 import { integerText, operation, textParam } from "./doc.ts";
 import { onCursor, pageOf } from "./downloads/list.ts";
 import { digestText, presentFile } from "./downloads/present.ts";
@@ -59,35 +59,43 @@ const verdict = ({ file, digest, matches }: Verification) => ({
 
 /** What is on disk: list, delete, verify. */
 export function filesFamily({ downloads }: ApiContext): Family {
-  const routes = newRoutes()
-    .get(
-      "/v1/files",
-      async ({ query }) => {
-        const page = await onCursor(() => downloads.disk.list(pageOf(query)));
-        const files = page.items.map(present);
-        return json(page.nextCursor === null ? { files } : { files, next_cursor: page.nextCursor });
-      },
-      {
-        query: open({
-          limit: integerText("Most files of a page", 1, 1000),
-          cursor: textParam("next_cursor of the page before"),
-        }),
-        ...operation({
-          id: "listFiles",
-          tag: "files",
-          summary: "Finished files",
-          answers: {
-            200: {
-              description: "A page of files",
-              schema: open({
-                files: Type.Array(DiskFileSchema),
-                next_cursor: Type.Optional(Type.String()),
-              }),
-            },
+  const routes = newRoutes().use(listing(downloads)).use(single(downloads));
+  return { name: "files", prefixes: [], routes, refuse: refuseKolosal };
+}
+
+function listing(downloads: Downloads) {
+  return newRoutes().get(
+    "/v1/files",
+    async ({ query }) => {
+      const page = await onCursor(() => downloads.disk.list(pageOf(query)));
+      const files = page.items.map(present);
+      return json(page.nextCursor === null ? { files } : { files, next_cursor: page.nextCursor });
+    },
+    {
+      query: open({
+        limit: integerText("Most files of a page", 1, 1000),
+        cursor: textParam("next_cursor of the page before"),
+      }),
+      ...operation({
+        id: "listFiles",
+        tag: "files",
+        summary: "Finished files",
+        answers: {
+          200: {
+            description: "A page of files",
+            schema: open({
+              files: Type.Array(DiskFileSchema),
+              next_cursor: Type.Optional(Type.String()),
+            }),
           },
-        }),
-      },
-    )
+        },
+      }),
+    },
+  );
+}
+
+function single(downloads: Downloads) {
+  return newRoutes()
     .delete(
       "/v1/files/:id",
       async ({ params }) => {
@@ -139,5 +147,4 @@ export function filesFamily({ downloads }: ApiContext): Family {
         }),
       },
     );
-  return { name: "files", prefixes: [], routes, refuse: refuseKolosal };
 }

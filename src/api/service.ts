@@ -36,9 +36,13 @@ const GUIDE = `# modelhaul
 
 /** Health, storage, metrics, the document and its page. */
 export function serviceFamily(context: ApiContext, metrics: Metrics, openApi: OpenApi): Family {
-  const { downloads, clock, version } = context;
+  const routes = newRoutes().use(state(context, metrics)).use(documents(openApi));
+  return { name: "service", prefixes: [], routes, refuse: refuseKolosal };
+}
+
+function state({ downloads, clock, version }: ApiContext, metrics: Metrics) {
   const startedAt = clock.monotonic();
-  const routes = newRoutes()
+  return newRoutes()
     .get(
       HEALTH_PATH,
       () =>
@@ -77,7 +81,11 @@ export function serviceFamily(context: ApiContext, metrics: Metrics, openApi: Op
         summary: "Metrics for Prometheus",
         answers: { 200: { description: "Exposition text", type: "text/plain", schema: Type.String() } },
       }),
-    )
+    );
+}
+
+function documents(openApi: OpenApi) {
+  return newRoutes()
     .get(
       "/openapi.json",
       async () => text(await openApi.text(), "application/json; charset=utf-8"),
@@ -112,5 +120,4 @@ export function serviceFamily(context: ApiContext, metrics: Metrics, openApi: Op
       params: open({ asset: Type.String() }),
       detail: { hide: true },
     });
-  return { name: "service", prefixes: [], routes, refuse: refuseKolosal };
 }
