@@ -130,6 +130,9 @@ function givenSettings(config: Config): SettingsPatch {
   };
 }
 
+/** A client's failures are told by the command itself. */
+const SILENT: Log = { debug() {}, info() {}, warn() {}, error() {} };
+
 /** For commands that talk to the operator's own daemon: wherever it is, and never through a proxy. */
 function connect(config: Config): Http {
   return createHttp({
@@ -138,7 +141,7 @@ function connect(config: Config): Http {
     allowAddresses: [],
     ...(config.caFile === null ? {} : { caFile: config.caFile }),
     clock,
-    log: createLog({ level: "error", format: config.logFormat, secrets: [config.apiKey] }),
+    log: SILENT,
   });
 }
 

@@ -49,11 +49,15 @@ export interface Attempt {
   /** Guarded write by the owner; throws the interruption when the row is no longer ours. */
   write(patch: DownloadPatch): Promise<void>;
   warn(text: string): void;
-  reservation: Reservation | undefined;
+  /** Ends the attempt with this error. */
+  abort(error: DownloadError): void;
+  /** Space kept for bytes still to come. */
+  readonly reservations: Reservation[];
   /** Files whose bytes are all there while their digest is still being computed. */
   readonly verifying: Set<number>;
 }
 
+const SPACE_LOOK_MS = 500;
 /** Files of one download that are fetched at the same time; their connections are bounded by the transfer's permits. */
 const FILES_AT_ONCE = 24;
 
@@ -62,13 +66,15 @@ export async function runAttempt(attempt: Attempt): Promise<void> {
   await resolveFiles(attempt);
   const input = await planTargets(attempt);
   await reserveSpace(attempt);
+  const unguard = guardSpace(attempt);
   try {
     await fetchAll(attempt);
     attempt.signal.throwIfAborted();
     await attempt.tools.journal.flush();
     await attempt.tools.storage.finish(input, attempt.plan);
   } finally {
-    attempt.reservation?.release();
+    unguard();
+    for (const reservation of attempt.reservations) reservation.release();
   }
   await createEngine(attempt);
 }
@@ -170,7 +176,21 @@ async function reserveSpace(attempt: Attempt): Promise<void> {
     (sum, f) => sum + (f.state === "done" ? 0 : Math.max(0, (f.size ?? 0) - f.bytes)),
     0,
   );
-  attempt.reservation = await attempt.tools.storage.reserve(attempt.plan.localPath, missing);
+  attempt.reservations.push(await attempt.tools.storage.reserve(attempt.plan.localPath, missing));
+}
+
+/** A file of unknown size has no reservation: it may fill the disk only up to what is always kept free (F16, F69). */
+function guardSpace(attempt: Attempt): () => void {
+  const look = async (): Promise<void> => {
+    if (attempt.files.every((f) => f.size !== null)) return;
+    const path = attempt.plan.localPath;
+    if ((await attempt.tools.storage.free(path)) > 0) return;
+    attempt.abort(
+      new DownloadError("no_space", `The disk of ${path} is full. Make room, it goes on by itself.`),
+    );
+  };
+  const timer = setInterval(() => void look().catch(() => {}), SPACE_LOOK_MS);
+  return () => clearInterval(timer);
 }
 
 /** So many files in a row that could be tried again, and the trouble is the host's, not theirs. */

@@ -69,6 +69,13 @@ export const VERDICTS = {
 
 export type ErrorCode = keyof typeof VERDICTS;
 
+/** Errors that soon prove to be lasting: no more attempts than this, whatever the policy allows (F3, F18, F68). */
+export const MOST_ATTEMPTS: Partial<Record<ErrorCode, number>> = {
+  protocol: 3,
+  bad_range: 3,
+  size_mismatch: 3,
+};
+
 export interface ErrorDetail {
   /** Milliseconds the other side asked us to wait (Retry-After, RateLimit), already clamped. */
   retryAfterMs?: number;

@@ -1,5 +1,6 @@
 import type { Attempt } from "./attempt.ts";
 import type { File, Receipt } from "./download.ts";
+import { toDownloadError } from "./errors.ts";
 import type { FileJournal } from "./journal.ts";
 import type { PartFile, Target, TransferJob, TransferObserver, TransferResult } from "./ports.ts";
 
@@ -130,7 +131,7 @@ function observe(attempt: Attempt, file: File, watch: FileJournal): TransferObse
       meter.gained += gained;
       meter.bytes += gained;
       file.bytes += gained;
-      attempt.reservation?.shrink(gained);
+      for (const reservation of attempt.reservations) reservation.shrink(gained);
     },
     restarted(reason) {
       meter.bytes -= file.bytes;
@@ -159,8 +160,16 @@ function observe(attempt: Attempt, file: File, watch: FileJournal): TransferObse
   };
 }
 
+/** A size nobody had named before: counted in the total, and only fetched when there is room for it (F16, F69). */
 async function learnSize(attempt: Attempt, file: File, size: number): Promise<void> {
+  const more = size - (file.size ?? file.bytes);
   file.size = size;
+  try {
+    if (more > 0)
+      attempt.reservations.push(await attempt.tools.storage.reserve(attempt.plan.localPath, more));
+  } catch (error) {
+    return attempt.abort(toDownloadError(error));
+  }
   if (attempt.files.some((f) => f.size === null)) return;
   const total = attempt.files.reduce((sum, f) => sum + (f.size ?? 0), 0);
   await attempt.write({ total });

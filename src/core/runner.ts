@@ -233,7 +233,8 @@ export class Runner {
       row,
       files: [],
       plan: { targets: new Map(), localPath: "" },
-      reservation: undefined,
+      abort: (error) => controller.abort(error),
+      reservations: [],
       verifying: new Set(),
       warn: (text) => {
         if (!warnings.includes(text) && warnings.length < 50) warnings.push(text);

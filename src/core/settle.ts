@@ -1,7 +1,7 @@
 import type { Tools } from "./attempt.ts";
 import type { Board } from "./board.ts";
 import { type Download, RUNNING } from "./download.ts";
-import { type DownloadError, toDownloadError } from "./errors.ts";
+import { type DownloadError, MOST_ATTEMPTS, toDownloadError } from "./errors.ts";
 import type { DownloadPatch } from "./ports.ts";
 import { retryDelay } from "./retry.ts";
 import type { Settings } from "./settings.ts";
@@ -86,7 +86,8 @@ async function failed(
   if (error.verdict === "retry") {
     const attempt = result.gained > 0 ? 1 : row.attempt + 1;
     const policy = row.retry ?? settings.retry;
-    const delay = retryDelay(policy, attempt, error.retryAfterMs, Math.random());
+    const maxAttempts = Math.min(policy.maxAttempts, MOST_ATTEMPTS[error.code] ?? policy.maxAttempts);
+    const delay = retryDelay({ ...policy, maxAttempts }, attempt, error.retryAfterMs, Math.random());
     if (delay !== undefined) {
       const until = now + delay;
       const reason = error.code === "rate_limited" ? "host_limit" : "retry";
