@@ -14,8 +14,8 @@ export interface Grant {
 export class Lease {
   /** Grows with every fresh address. */
   version = 1;
-  /** An address of this lease has answered well. */
-  worked = false;
+  /** The latest address that has answered well; 0 while there was none. */
+  workedVersion = 0;
   private current: { request: FetchRequest; resolved: boolean } | undefined;
   private leading: PromiseWithResolvers<void> | undefined;
 
@@ -39,7 +39,7 @@ export class Lease {
 
   /** Reports how a grant ended: with the answer it led to, or undefined when there was none. */
   settle(grant: Grant, answer?: Pick<HttpResponse, "url" | "hops">): void {
-    if (answer) this.worked = true;
+    if (answer) this.workedVersion = Math.max(this.workedVersion, grant.version);
     if (!grant.leader) return;
     if (answer && grant.version === this.version && this.current)
       this.current = { request: behind(this.current.request, answer), resolved: true };

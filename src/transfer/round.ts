@@ -87,7 +87,10 @@ export class Round implements Desk {
   private get most(): number {
     const { style, size, provable } = this.state;
     const single =
-      this.stream !== undefined || style !== "parts" || size === null || !(provable && this.lease.worked);
+      this.stream !== undefined ||
+      style !== "parts" ||
+      size === null ||
+      !(provable && this.lease.workedVersion > 0);
     return single ? 1 : this.engine.permits.limits.perDownload;
   }
 

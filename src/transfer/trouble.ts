@@ -29,9 +29,8 @@ const SMALL_ANSWER = 1024;
 /** Decides what follows from the end of a request that did not bring all of its claim. Throws what ends the round. */
 export class Troubles {
   private readonly patience: PatienceCounter;
-  /** Refusals in a row without a byte gained, counted once per address. */
+  /** Addresses in a row that were refused from the beginning. */
   private refusals = 0;
-  private refusedAt = 0;
 
   constructor(
     private readonly engine: Engine,
@@ -155,11 +154,10 @@ export class Troubles {
   ): Next | Promise<Next> {
     const version = puller.addressVersion;
     if (version !== this.lease.version) return "again";
-    if (this.state.gained > this.refusedAt) this.refusals = 0;
-    this.refusedAt = this.state.gained;
+    if (this.lease.workedVersion === version) this.refusals = 0;
     this.refusals++;
     // Not the source itself but the place it led to refused, or one that has worked before.
-    const led = response.hops.length > 0 || this.lease.worked;
+    const led = response.hops.length > 0 || this.lease.workedVersion > 0;
     if (this.refusals === 1 && led) {
       this.lease.expire(version);
       return "again";
