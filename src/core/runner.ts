@@ -1,7 +1,8 @@
-import { type Attempt, runAttempt, type Tools } from "./attempt.ts";
+import type { Attempt, Tools } from "./attempt.ts";
 import type { Board } from "./board.ts";
 import { type Download, RUNNING } from "./download.ts";
 import { DownloadError } from "./errors.ts";
+import { runAttempt } from "./lead.ts";
 import type { Meter } from "./meter.ts";
 import type { Clock, DownloadPatch } from "./ports.ts";
 import type { Settings } from "./settings.ts";

@@ -1,0 +1,219 @@
+import { adoptPresent, isSame, reuseEarlier } from "./adopt.ts";
+import type { Attempt } from "./attempt.ts";
+import { type File, isFinished } from "./download.ts";
+import { DownloadError, toDownloadError } from "./errors.ts";
+import { fetchFile } from "./file-attempt.ts";
+import type { PlanInput } from "./ports.ts";
+
+const SPACE_LOOK_MS = 500;
+/** Files of one download that are fetched at the same time; their connections are bounded by the transfer's permits. */
+const FILES_AT_ONCE = 24;
+
+/** Leads an attempt from the reference to the last rename and the engine. Rejects with what ended it. */
+export async function runAttempt(attempt: Attempt): Promise<void> {
+  await resolveFiles(attempt);
+  const input = await planTargets(attempt);
+  await reserveSpace(attempt);
+  const unguard = guardSpace(attempt);
+  try {
+    await fetchAll(attempt);
+    attempt.signal.throwIfAborted();
+    await attempt.tools.journal.flush();
+    await attempt.tools.storage.finish(input, attempt.plan);
+  } finally {
+    unguard();
+    for (const reservation of attempt.reservations) reservation.release();
+  }
+  await createEngine(attempt);
+}
+
+/** After a crash the receipts know more than the rows: progress must not fall to what was there at the last orderly end. */
+async function countArrived({ files, tools }: Attempt): Promise<void> {
+  for (const file of files) {
+    if (file.state !== "pending" || file.target === null || file.validator === null) continue;
+    file.bytes = (await tools.db.receipts(file.id)).reduce((sum, { length }) => sum + length, 0);
+  }
+}
+
+/** Reference -> rows of `files`, once; a later attempt goes on with the same commit and the same list (F76). */
+async function resolveFiles(attempt: Attempt): Promise<void> {
+  const { db, log } = attempt.tools;
+  attempt.files = await db.files(attempt.row.id);
+  if (attempt.files.length === 0) {
+    const { source, secret, signal } = attempt;
+    const manifest = await source.resolve(attempt.row.source, { secret, signal, log });
+    for (const warning of manifest.warnings ?? []) attempt.warn(warning);
+    const drafts = manifest.files.map((f) => newFile(attempt.row.id, f));
+    attempt.files = await db.putFiles(attempt.row.id, drafts);
+    await attempt.write({ commit: manifest.commit ?? null, repo: manifest.repo ?? null });
+    await reuseEarlier(attempt, manifest.files);
+  }
+  await countArrived(attempt);
+  const total = attempt.files.every((f) => f.size !== null)
+    ? attempt.files.reduce((sum, f) => sum + (f.size ?? 0), 0)
+    : null;
+  const filesDone = attempt.files.filter((f) => f.state === "done").length;
+  const bytes = attempt.files.reduce((sum, f) => sum + f.bytes, 0);
+  attempt.meter.bytes = total === null ? bytes : Math.min(bytes, total);
+  attempt.meter.filesDone = filesDone;
+  await attempt.write({ total, bytes: attempt.meter.bytes, filesTotal: attempt.files.length, filesDone });
+}
+
+function newFile(
+  downloadId: string,
+  file: { path: string; size: number | null; digest: File["digest"]; locator: string },
+) {
+  return {
+    downloadId,
+    path: file.path,
+    size: file.size,
+    digest: file.digest,
+    computed: null,
+    verified: false,
+    locator: file.locator,
+    state: "pending" as const,
+    target: null,
+    validator: null,
+    bytes: 0,
+    error: null,
+    completedAt: null,
+  };
+}
+
+/** Final names for all files. A name whose file turns out to be somebody else's is passed over for the next one (A18). */
+async function planTargets(attempt: Attempt): Promise<PlanInput> {
+  const { storage, journal } = attempt.tools;
+  const foreign = new Set<string>();
+  const { id, modelId, source, layout, commit, repo } = attempt.row;
+  const input: PlanInput = {
+    download: { id, modelId, source, layout, commit },
+    repo: repo ?? source.repo ?? null,
+    files: attempt.files,
+    taken: async (path) => foreign.has(path) || (await belongsToAnother(attempt, path)),
+  };
+  for (;;) {
+    attempt.plan = await storage.plan(input);
+    const strange = await adoptPresent(attempt);
+    if (strange.length === 0) break;
+    for (const path of strange) foreign.add(path);
+  }
+  for (const file of attempt.files) {
+    const target = attempt.plan.targets.get(file.id)?.path ?? null;
+    if (file.target === target) continue;
+    file.target = target;
+    journal.note(file.id, { target });
+  }
+  await journal.flush();
+  await attempt.write({ localPath: attempt.plan.localPath });
+  return input;
+}
+
+/** The same file, or what an earlier download of the same source left, is no stranger's: it is looked at, and kept when right. */
+async function belongsToAnother(attempt: Attempt, path: string): Promise<boolean> {
+  const { row, tools } = attempt;
+  for (const file of await tools.db.filesByTarget(path)) {
+    if (file.downloadId === row.id || file.state === "failed" || isSame(attempt, file)) continue;
+    const owner = await tools.db.get(file.downloadId);
+    if (!owner || !isFinished(owner.state) || owner.source.key !== row.source.key) return true;
+  }
+  return false;
+}
+
+async function reserveSpace(attempt: Attempt): Promise<void> {
+  const missing = attempt.files.reduce(
+    (sum, f) => sum + (f.state === "done" ? 0 : Math.max(0, (f.size ?? 0) - f.bytes)),
+    0,
+  );
+  attempt.reservations.push(await attempt.tools.storage.reserve(attempt.plan.localPath, missing));
+}
+
+/** A file of unknown size has no reservation: it may fill the disk only up to what is always kept free (F16, F69). */
+function guardSpace(attempt: Attempt): () => void {
+  const look = async (): Promise<void> => {
+    if (attempt.files.every((f) => f.size !== null)) return;
+    const path = attempt.plan.localPath;
+    if ((await attempt.tools.storage.free(path)) > 0) return;
+    attempt.abort(
+      new DownloadError("no_space", `The disk of ${path} is full. Make room, it goes on by itself.`),
+    );
+  };
+  const timer = setInterval(() => void look().catch(() => {}), SPACE_LOOK_MS);
+  return () => clearInterval(timer);
+}
+
+/** So many files in a row that could be tried again, and the trouble is the host's, not theirs. */
+const TROUBLES_IN_A_ROW = 3;
+
+interface Trouble {
+  file: File;
+  error: DownloadError;
+}
+
+/**
+ * Fetches what is pending, several files at once, in the order of the list. One file's trouble does not stop the
+ * others (F43); trouble with the disk, or with one file after another, ends the attempt.
+ */
+async function fetchAll(attempt: Attempt): Promise<void> {
+  const pending = attempt.files.filter((f) => f.state !== "done");
+  const troubles: Trouble[] = [];
+  const stop = new AbortController();
+  const signal = AbortSignal.any([attempt.signal, stop.signal]);
+  let next = 0;
+  let inARow = 0;
+  const lane = async (): Promise<void> => {
+    for (let file = pending[next++]; file && !signal.aborted; file = pending[next++]) {
+      try {
+        await fetchFile(attempt, file, signal);
+        inARow = 0;
+      } catch (thrown) {
+        if (signal.aborted) return;
+        const error = toDownloadError(thrown);
+        troubles.push({ file, error });
+        if (error.verdict === "final") await recordFailure(attempt, file, error);
+        else if (error.verdict === "wait" || ++inARow >= TROUBLES_IN_A_ROW) stop.abort(error);
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(FILES_AT_ONCE, pending.length) }, lane));
+  attempt.signal.throwIfAborted();
+  if (stop.signal.aborted) throw stop.signal.reason;
+  const again = troubles.find((t) => t.error.verdict !== "final") ?? troubles[0];
+  if (again)
+    throw attempt.files.length === 1 || again.error.verdict !== "final"
+      ? again.error
+      : partialFailure(attempt, troubles);
+}
+
+async function recordFailure(attempt: Attempt, file: File, error: DownloadError): Promise<void> {
+  const patch = { state: "failed", error: { code: error.code, message: error.message } } as const;
+  Object.assign(file, patch);
+  await attempt.tools.db.updateFile(file.id, patch);
+}
+
+function partialFailure(attempt: Attempt, troubles: readonly Trouble[]): DownloadError {
+  const { error } = troubles[0] as Trouble;
+  const names = troubles.slice(0, 3).map((t) => t.file.path);
+  const more = troubles.length > names.length ? ` and ${troubles.length - names.length} more` : "";
+  const count = `${troubles.length} of ${attempt.files.length} files failed (${names.join(", ")}${more})`;
+  return new DownloadError(error.code, `${count}; the others are complete. First reason: ${error.message}`, {
+    cause: error,
+  });
+}
+
+async function createEngine(attempt: Attempt): Promise<void> {
+  const spec = attempt.row.engine;
+  if (spec === null) return;
+  await attempt.write({ state: "creating_engine" });
+  const runtime = attempt.tools.runtimes[0];
+  if (!runtime) throw new DownloadError("engine_failed", "This build has no engine runtime.");
+  const path = attempt.row.localPath ?? attempt.plan.localPath;
+  const { state, warnings } = await runtime.create(spec, path, attempt.signal);
+  for (const warning of warnings) attempt.warn(warning);
+  await attempt.tools.db.putEngine({
+    ...spec,
+    downloadId: attempt.row.id,
+    path,
+    state,
+    createdAt: attempt.tools.clock.now(),
+  });
+}
