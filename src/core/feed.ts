@@ -42,6 +42,8 @@ export class Feed {
   readonly #listeners = new Set<(event: FeedEvent) => void>();
   /** Newest number of downloads whose last event is newer than their row. */
   readonly #ahead = new Map<string, number>();
+  /** Newest row told of each download that has changed since the start. */
+  readonly #told = new Map<string, Snapshot>();
   #seq: number;
 
   constructor(
@@ -68,17 +70,32 @@ export class Feed {
     return () => void this.#listeners.delete(listener);
   }
 
-  /** A row was written: the event carries the row's own number, or a fresh one when another write overtook it. */
+  /**
+   * A row was written: the event carries the row's own number, or a fresh one when another write overtook it. A row
+   * older than what was told of it already is not told: an insert is acknowledged after its sync, by when the row may
+   * have been claimed. So no watcher sees a download go back in time, and each change follows from the state before.
+   */
   changed(download: Snapshot, stateChanged: boolean): void {
+    const told = this.#told.get(download.id);
+    if (told && download.seq < told.seq) return;
+    this.#told.set(download.id, download);
     const seq = download.seq > this.#seq ? download.seq : this.#db.nextSeq();
     if (seq === download.seq) this.#ahead.delete(download.id);
     else this.#ahead.set(download.id, seq);
-    const previousState = stateChanged ? download.previousState : null;
-    this.#emit({ type: "download", seq, stateChanged, previousState, download });
+    const isChange = told ? told.state !== download.state : stateChanged;
+    const previousState = isChange ? (told?.state ?? download.previousState) : null;
+    this.#emit({ type: "download", seq, stateChanged: isChange, previousState, download });
   }
 
-  /** Bytes moved; nothing was written to the row. */
-  progressed(download: Snapshot): void {
+  /** Bytes moved; nothing was written to the row. What others have written to it meanwhile is shown as they wrote it. */
+  progressed(progress: Snapshot): void {
+    const told = this.#told.get(progress.id);
+    const isOld = told !== undefined && told.seq > progress.seq;
+    if (isOld && told.state !== progress.state) return;
+    const { bytes, filesDone, averageBps, speed, connections, bottleneck } = progress;
+    const download = isOld
+      ? { ...told, bytes, filesDone, averageBps, speed, connections, bottleneck }
+      : progress;
     const seq = this.#db.nextSeq();
     this.#ahead.set(download.id, seq);
     this.#emit({ type: "download", seq, stateChanged: false, previousState: null, download });
@@ -87,6 +104,7 @@ export class Feed {
   /** A record is gone. */
   removed(id: string, modelId: string, seq: number): void {
     this.#ahead.delete(id);
+    this.#told.delete(id);
     this.#emit({ type: "removed", seq: seq > this.#seq ? seq : this.#db.nextSeq(), id, modelId });
   }
 
