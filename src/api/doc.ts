@@ -99,6 +99,16 @@ export const integerText = (description: string, minimum: number, maximum: numbe
 export const textParam = (description: string, maxLength = 512) =>
   Type.Optional(Type.String({ description, maxLength }));
 
+/** How streams may be opened by browsers, which cannot set headers there. */
+export const StreamQuery = open({
+  ticket: textParam("From POST /v1/tickets"),
+  since: integerText(
+    "Continue after this event; the header Last-Event-ID beats it",
+    0,
+    Number.MAX_SAFE_INTEGER,
+  ),
+});
+
 /** Path parameter of routes that take a `model_id` or a UUID. */
 export const IdParams = open({
   id: Type.String({

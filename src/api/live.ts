@@ -1,20 +1,11 @@
 import { Type } from "@sinclair/typebox";
-import { integerText, operation, textParam } from "./doc.ts";
+import { operation, StreamQuery, textParam } from "./doc.ts";
 import { refuseKolosal } from "./envelope.ts";
 import { type ApiContext, type Family, newRoutes } from "./family.ts";
 import { Problem } from "./problem.ts";
 import { Session } from "./socket.ts";
 import { eventStream } from "./stream.ts";
 import { open } from "./wire.ts";
-
-const StreamQuery = open({
-  ticket: textParam("From POST /v1/tickets"),
-  since: integerText(
-    "Continue after this event; the header Last-Event-ID beats it",
-    0,
-    Number.MAX_SAFE_INTEGER,
-  ),
-});
 
 /** `GET /v1/events` and `GET /v1/ws`. */
 export function liveFamily(context: ApiContext): Family {

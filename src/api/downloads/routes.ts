@@ -1,6 +1,14 @@
 import { Type } from "@sinclair/typebox";
 import { DownloadError } from "../../core/errors.ts";
-import { type Answer, IdParams, integerText, type Operation, operation, textParam } from "../doc.ts";
+import {
+  type Answer,
+  IdParams,
+  integerText,
+  type Operation,
+  operation,
+  StreamQuery,
+  textParam,
+} from "../doc.ts";
 import { kolosalRefusal, refusalResponse, refuseKolosal } from "../envelope.ts";
 import { type ApiContext, type Family, newRoutes } from "../family.ts";
 import { json } from "../reply.ts";
@@ -137,7 +145,7 @@ function single(context: ApiContext, prefix: string) {
       },
       {
         params: IdParams,
-        query: open({ ticket: textParam("From POST /v1/tickets") }),
+        query: StreamQuery,
         ...named(prefix, {
           id: "watchDownload",
           tag: "live",
