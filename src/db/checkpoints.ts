@@ -2,7 +2,7 @@ import type { Database as Sqlite } from "bun:sqlite";
 import type { Log } from "../core/ports.ts";
 
 /** A commit writes a few pages: this keeps the log at some ten megabytes (F231). */
-const COMMITS = 2000;
+const COMMITS = 1000;
 /** The log shrinks to this when it starts over. */
 const LOG_BYTES = 32 * 1024 * 1024;
 /** Where the worker cannot do it, SQLite does it itself, on the thread of whoever commits, at this many pages. */
@@ -22,6 +22,8 @@ export class Checkpoints {
   #shared: boolean;
   #commits = 0;
   #running: Promise<void> | undefined;
+  /** The last one was kept from it, by a reader that stays, say. */
+  #stuck = false;
 
   constructor(db: Sqlite, path: string, shared: boolean, log: Log) {
     this.#db = db;
@@ -37,12 +39,28 @@ export class Checkpoints {
     if (++this.#commits >= COMMITS) this.begin();
   }
 
+  /**
+   * The checkpoint to wait for before writing on, when so much has been written since it began that the log would
+   * outgrow its bounds; a writer without a pause would also keep it from starting the log over.
+   */
+  get overdue(): Promise<void> | undefined {
+    return this.#commits >= COMMITS && !this.#stuck ? this.#running : undefined;
+  }
+
   /** Starts one in the background, unless one is under way. */
   begin(): void {
     if (!this.#shared || this.#running) return;
     this.#commits = 0;
     this.#running = this.#inWorker()
-      .catch((error) => this.#log.debug("checkpoint put off", { error: String(error) }))
+      .then(
+        () => {
+          this.#stuck = false;
+        },
+        (error) => {
+          this.#stuck = true;
+          this.#log.debug("checkpoint put off", { error: String(error) });
+        },
+      )
       .finally(() => {
         this.#running = undefined;
       });

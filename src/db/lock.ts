@@ -60,6 +60,8 @@ function holdLock(path: string): Lock {
   const db = new Sqlite(path, { readwrite: true, create: true });
   try {
     db.run("PRAGMA busy_timeout = 0");
+    // Nothing is ever written, so no journal needs to lie beside it.
+    db.run("PRAGMA journal_mode = MEMORY");
     db.run("BEGIN EXCLUSIVE");
   } catch (error) {
     db.close();

@@ -98,6 +98,8 @@ export class Store {
 
   /** One transaction. Throws DownloadError `no_space`, `read_only`, `locked`, `io`, or what `work` throws. */
   async write<T>(work: () => T, { sync = true, seqs = 1 }: WriteOptions = {}): Promise<T> {
+    const overdue = this.#checkpoints.overdue;
+    if (overdue) await overdue;
     const { result, changed } = await this.#retrying(() => {
       this.#sequence.reserve(seqs);
       return this.#transaction(work);

@@ -170,6 +170,6 @@ export function queueSuite(open: Open): void {
       expect(await orderOf(db)).toEqual(expected);
       expect((await insert(db, { modelId: "new" })).id).toBeString();
       expect((await orderOf(db)).at(-1)).toBe("new");
-    });
+    }, 30_000);
   });
 }

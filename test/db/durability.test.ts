@@ -61,7 +61,7 @@ describe("F96 killed at any instant", () => {
       await db.close();
     }
     expect(known.gone.size).toBeGreaterThan(0);
-  });
+  }, 60_000);
 });
 
 describe("F99 two watermarks", () => {
@@ -227,21 +227,21 @@ describe("the world around", () => {
       Array.from({ length: 40 }, (_, i) => fileDraft(row.id, `f${i}`)),
     );
     let largest = 0;
-    for (let step = 1; step <= 9000; step++) {
+    for (let step = 1; step <= 6000; step++) {
       const batch = files.map((f) => ({ fileId: f.id, receipts: [{ start: 0, length: step }] }));
       await db.saveWritten(batch, [{ id: row.id, bytes: step, averageBps: step }]);
       if (step % 100 !== 0) continue;
       largest = Math.max(largest, statSync(join(dataDir, "state.db-wal")).size);
       await Bun.sleep(0);
     }
-    expect(largest).toBeLessThan(100 * 2 ** 20);
+    expect(largest).toBeLessThan(64 * 2 ** 20);
     const raw = new Sqlite(join(dataDir, "state.db"), { readonly: true });
     const [[checkpoints]] = raw.query("SELECT value FROM meta WHERE key = 'checkpoints'").values() as [
       [string],
     ];
     raw.close();
     expect(Number(checkpoints)).toBeGreaterThan(0);
-  });
+  }, 60_000);
 
   test("F102 a shell that holds the lock is waited for without stopping the event loop", async () => {
     const dataDir = tempDir();
