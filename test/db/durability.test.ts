@@ -5,7 +5,9 @@ import { join } from "node:path";
 import { GroupSync } from "../../src/db/sync.ts";
 import { child } from "./child.ts";
 import { fileDraft, insert } from "./rows.ts";
-import { open, tempDir } from "./support.ts";
+import { cleanUpAfterEach, open, tempDir } from "./support.ts";
+
+cleanUpAfterEach();
 
 interface Acknowledged {
   rows: Map<string, string>;

@@ -9,7 +9,9 @@ import { connect } from "../../src/db/sqlite.ts";
 import { Store } from "../../src/db/store.ts";
 import { child } from "./child.ts";
 import { fileDraft, insert, recordingLog } from "./rows.ts";
-import { open, tempDir } from "./support.ts";
+import { cleanUpAfterEach, open, tempDir } from "./support.ts";
+
+cleanUpAfterEach();
 
 const modeOf = (path: string) => (statSync(path).mode & 0o777).toString(8);
 

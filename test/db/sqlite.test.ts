@@ -1,4 +1,6 @@
 import { testDatabase } from "./conformance.ts";
-import { open } from "./support.ts";
+import { cleanUpAfterEach, open } from "./support.ts";
+
+cleanUpAfterEach();
 
 testDatabase("sqlite", () => open());

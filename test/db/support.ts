@@ -10,10 +10,13 @@ import { recordingLog } from "./rows.ts";
 const directories: string[] = [];
 const opened: Database[] = [];
 
-afterEach(async () => {
-  for (const db of opened.splice(0)) await db.close();
-  for (const dir of directories.splice(0)) rmSync(dir, { recursive: true, force: true });
-});
+/** Closes and removes what a test has opened. Call it in every file: a hook made here would belong to the first only. */
+export function cleanUpAfterEach(): void {
+  afterEach(async () => {
+    for (const db of opened.splice(0)) await db.close();
+    for (const dir of directories.splice(0)) rmSync(dir, { recursive: true, force: true });
+  });
+}
 
 /** A directory that goes with the test. */
 export function tempDir(): string {
