@@ -1,8 +1,8 @@
 import type { File, Receipt } from "./download.ts";
 import type { Clock, Database, FileReceipts, Log, PartFile } from "./ports.ts";
 
-/** Written watermarks are at most this old while bytes move (DESIGN §3). */
-const WRITTEN_EVERY_MS = 25;
+/** With the 10 ms that bytes wait to be written, written watermarks are at most 25 ms old while bytes move (DESIGN §3). */
+const WRITTEN_EVERY_MS = 15;
 /** A power cut costs at most this much time or this many bytes of a file. */
 const DURABLE_EVERY_MS = 5000;
 const DURABLE_EVERY_BYTES = 256 * 1024 * 1024;
@@ -57,7 +57,7 @@ export class FileJournal {
 }
 
 /**
- * Keeps the two watermarks of every open partial file: *written* every 25 ms in one unsynced transaction for all,
+ * Keeps the two watermarks of every open partial file: *written* every 15 ms in one unsynced transaction for all,
  * *durable* after `fdatasync` every 5 s or 256 MiB. Finished files are marked in the same rhythm.
  */
 export class Journal {

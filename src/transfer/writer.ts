@@ -1,7 +1,7 @@
 import type { Clock, PartFile } from "../core/ports.ts";
 
-/** Where a batch may wait no longer for more bytes; with the journal's 25 ms this is what a kill costs. */
-const MAX_AGE_MS = 15;
+/** A batch waits no longer than that for more bytes; together with the journal's rhythm this is what a kill costs. */
+const MAX_AGE_MS = 10;
 
 export interface Written {
   /** First byte of the run this writer has written without a gap. */
@@ -18,7 +18,7 @@ export interface Written {
 export class BatchWriter {
   private batch: Uint8Array[] = [];
   private length = 0;
-  private since = 0;
+  private flushedAt = 0;
   private runStart: number;
   /** Position of the batch. */
   private at: number;
@@ -44,9 +44,9 @@ export class BatchWriter {
   /** Takes a chunk that belongs behind everything given so far; the caller waits for the promise, if there is one. */
   push(chunk: Uint8Array): Promise<void> | undefined {
     if (this.failure !== undefined) throw this.failure;
-    if (this.length === 0) this.since = this.clock.monotonic();
     this.batch.push(chunk);
     this.length += chunk.length;
+    this.tick(this.clock.monotonic());
     if (this.length < this.limit) return undefined;
     if (!this.inFlight) {
       this.flush();
@@ -62,9 +62,9 @@ export class BatchWriter {
     this.at = position;
   }
 
-  /** Writes what has been waiting too long. Called every few milliseconds. */
+  /** Writes what has been waiting too long. Called every few milliseconds, and by a chunk that comes late enough itself. */
   tick(now: number): void {
-    if (this.length > 0 && !this.inFlight && now - this.since >= MAX_AGE_MS) this.flush();
+    if (this.length > 0 && !this.inFlight && now - this.flushedAt >= MAX_AGE_MS) this.flush();
   }
 
   /** Everything given is on disk when this resolves. Rejects with the error of the first write that failed. */
@@ -88,6 +88,7 @@ export class BatchWriter {
     this.length = 0;
     this.at += length;
     const end = this.at;
+    this.flushedAt = this.clock.monotonic();
     this.inFlight = this.write(start, end, batch);
   }
 
