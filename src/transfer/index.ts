@@ -16,11 +16,13 @@ export function createTransfer(
 ): Transfer & { digests: Digests; close(): Promise<void> } {
   const { http, clock, log } = options;
   const given = { ...DEFAULTS, ...definedOf(options) };
-  const permits = new Permits(clock, {
+  const patience = { ...PATIENCE, ...options.patience };
+  const limits = {
     perDownload: options.connectionsPerDownload,
     perHost: given.maxConnectionsPerHost,
     total: given.maxConnections,
-  });
+  };
+  const permits = new Permits(clock, limits, patience.hostBackoffMs);
   const shaper = new Shaper(clock);
   const digests = new DigestPool(options.digestWorkers);
   const ticks = new Set<(now: number) => void>();
@@ -34,7 +36,7 @@ export function createTransfer(
     shaper,
     digests,
     stall: stallRules(options.stall),
-    patience: { ...PATIENCE, ...options.patience },
+    patience,
     partBytes: given.partBytes,
     smallBytes: given.smallBytes,
     maxUnknownBytes: given.maxUnknownBytes,

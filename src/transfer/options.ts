@@ -12,6 +12,8 @@ export interface Patience {
   baseMs: number;
   /** Longest wait for a host that asks for one; beyond that the caller is told. */
   hostMs: number;
+  /** First pause for a host that refuses without saying how long, or does not answer; doubles, up to a minute. */
+  hostBackoffMs: number;
 }
 
 export interface TransferOptions {
@@ -56,7 +58,7 @@ export interface Engine {
   watch(tick: (now: number) => void): () => void;
 }
 
-export const PATIENCE: Patience = { tries: 3, baseMs: 200, hostMs: 10_000 };
+export const PATIENCE: Patience = { tries: 3, baseMs: 200, hostMs: 10_000, hostBackoffMs: 500 };
 
 export const DEFAULTS = {
   maxConnectionsPerHost: 64,

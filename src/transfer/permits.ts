@@ -33,11 +33,9 @@ interface Waiter {
 
 interface Host {
   active: number;
-  /** Most at once; falls by half when the host refuses, and climbs back slowly (F71). */
+  /** Most at once; falls when the host refuses, and climbs back slowly (F71). */
   limit: number;
   climbAt: number;
-  /** Refusals before this time belong to a burst that has been answered already. */
-  calmAt: number;
   /** No new request before this time (F46). */
   gatedUntil: number;
   why: DownloadError | undefined;
@@ -47,8 +45,6 @@ interface Host {
 }
 
 const CLIMB_MS = 5_000;
-const CALM_MS = 1_000;
-const BACKOFF_MS = 500;
 const MAX_BACKOFF_MS = 60_000;
 
 /** Counts requests per host, per download and in all; waiting downloads take turns. */
@@ -65,6 +61,8 @@ export class Permits {
   constructor(
     private readonly clock: Clock,
     readonly limits: PermitLimits,
+    /** First pause for a host that does not say how long. */
+    private readonly backoffMs = 500,
   ) {}
 
   /** A permit, at once where there is room. Rejects with the signal's reason. */
@@ -186,7 +184,7 @@ export class Permits {
   private report(host: Host, outcome: Outcome): void {
     const now = this.clock.monotonic();
     if (outcome === "ok") {
-      host.backoffMs = BACKOFF_MS;
+      host.backoffMs = this.backoffMs;
       const wasHalfOpen = host.halfOpen;
       host.halfOpen = false;
       if (host.limit < this.limits.perHost && now >= host.climbAt) {
@@ -194,9 +192,9 @@ export class Permits {
         host.climbAt = now + CLIMB_MS;
       }
       if (wasHalfOpen) this.pump();
-    } else if (outcome === "refused" && now >= host.calmAt) {
-      host.calmAt = now + CALM_MS;
-      host.limit = Math.max(1, Math.floor(Math.min(host.limit, host.active) / 2));
+    } else {
+      // What is open now is what it bears; each download halves its own wish.
+      host.limit = Math.max(1, Math.min(host.limit, host.active));
       host.climbAt = now + CLIMB_MS;
     }
   }
@@ -215,11 +213,10 @@ export class Permits {
         active: 0,
         limit,
         climbAt: 0,
-        calmAt: 0,
         gatedUntil: 0,
         why: undefined,
         halfOpen: false,
-        backoffMs: BACKOFF_MS,
+        backoffMs: this.backoffMs,
       };
       this.hosts.set(name, host);
     }

@@ -62,11 +62,14 @@ export class Puller implements Lane {
   /** What holds the bytes while the state is `held`. */
   heldBy: "rate" | "disk" | "digest" | undefined;
   quietSince: number;
+  movedAt = Number.NEGATIVE_INFINITY;
   startedAt = Number.POSITIVE_INFINITY;
   rate = 0;
   bytes = 0;
   readonly askedAt: number;
   latencyMs = 0;
+  /** How long the host wants to be left alone. */
+  waitMs = 0;
   /** The end of the body can be told from a cut. */
   framed = true;
   /** Chunks of a small file, to be hashed without reading it again. */
@@ -130,6 +133,7 @@ export class Puller implements Lane {
     const verdict = judge(this.ask, this.desk.known(), response, clock.now());
     const good = verdict.kind === "part" || verdict.kind === "whole";
     this.desk.lease.settle(this.grant, good ? response : undefined);
+    if (verdict.kind === "limited") this.waitMs = this.gate(verdict.error);
     if (!good) return { kind: "answer", verdict, response };
     this.permit.report("ok");
     const refusal = this.desk.accept(this, verdict);
@@ -138,6 +142,11 @@ export class Puller implements Lane {
       return refusal;
     }
     return this.receive(response);
+  }
+
+  /** Closes the host before the permit is given on: nobody asks it before it wants to be asked (F45, F46). */
+  private gate(error: DownloadError): number {
+    return this.desk.engine.permits.gate(this.permit.host, error, error.retryAfterMs || undefined);
   }
 
   private request(): Promise<HttpResponse> {
@@ -236,6 +245,7 @@ export class Puller implements Lane {
       this.rated = { at: now, bytes: 0 };
     }
     this.quietSince = now;
+    this.movedAt = now;
     const { claim } = this;
     const used = chunk.length > claim.end - claim.at ? chunk.subarray(0, claim.end - claim.at) : chunk;
     claim.at += used.length;

@@ -171,15 +171,16 @@ export class Round implements Desk {
     }
   }
 
+  /** How many connections deliver, or would if we let them. */
   private moving(): number {
-    const now = this.engine.clock.monotonic();
-    const { siblingSilentMs } = this.engine.stall;
-    return [...this.pullers].filter((it) => it.state !== "asking" && now - it.quietSince < siblingSilentMs)
-      .length;
+    const since = this.engine.clock.monotonic() - this.engine.stall.siblingSilentMs;
+    let count = 0;
+    for (const { state, movedAt } of this.pullers) if (state === "held" || movedAt > since) count++;
+    return count;
   }
 
   private crowded(): void {
-    this.scale.refused(this.pullers.size + 1, this.engine.clock.monotonic());
+    this.scale.refused(this.moving(), this.engine.clock.monotonic());
   }
 
   private finish(settle: () => void): void {

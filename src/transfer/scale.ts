@@ -33,6 +33,8 @@ const STARTUP_GAIN = 1.25;
 const KEEP_GAIN = 0.05;
 /** A connection that was asked for and does not deliver within this time counts as there. */
 const PATIENCE_MS = 400;
+/** Refusals this close together are one. */
+const BURST_MS = 500;
 
 type Phase =
   /** Doubling from one. */
@@ -56,6 +58,7 @@ export class Scale {
   private changedAt: number | undefined;
   private doubts = 0;
   private nextProbeAt = 0;
+  private refusedAt = Number.NEGATIVE_INFINITY;
   private probeMs: number;
 
   constructor(private readonly times: ScaleTimes = DEFAULTS) {
@@ -79,9 +82,11 @@ export class Scale {
     return this.target;
   }
 
-  /** The server refused a connection while `active` were open (F71). */
+  /** The server refused a connection while `active` others delivered: half, once per burst, and slowly up (F71). */
   refused(active: number, now: number): void {
-    this.retreat(Math.max(1, Math.floor(active / 2)), now);
+    const half = now - this.refusedAt < BURST_MS ? this.target : this.target >> 1;
+    this.refusedAt = now;
+    this.retreat(Math.max(1, Math.min(active, half)), now);
     this.probeMs = this.times.maxProbeMs;
     this.nextProbeAt = now + this.probeMs;
   }

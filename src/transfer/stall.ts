@@ -28,6 +28,8 @@ export interface Lane {
   state: "asking" | "reading" | "held";
   /** Since when it has been in its state, or the last byte came, whichever is later. */
   quietSince: number;
+  /** When the last byte came; -Infinity before the first. */
+  movedAt: number;
   /** When the first byte came. */
   startedAt: number;
   /** Smoothed, bytes per millisecond. */
@@ -50,7 +52,7 @@ export function complaint(
   if (lane.state === "held") return undefined;
   const quiet = now - lane.quietSince;
   const moving = others.filter(
-    (it) => it.state === "reading" && now - it.quietSince < rules.siblingSilentMs / 2,
+    (it) => it.state === "reading" && now - it.movedAt < rules.siblingSilentMs / 2,
   );
   if (lane.state === "asking") {
     // The deadline for headers is the client's; beside moving siblings a late answer is a lost one.

@@ -70,7 +70,7 @@ export class Troubles {
   ): Next | Promise<Next> {
     if (why === "stopped") return "retire";
     if (why !== "silent" || (beside.moving > 0 && this.state.provable)) return "again";
-    const seconds = Math.round(this.engine.stall.silentMs / 1000);
+    const seconds = this.engine.stall.silentMs / 1000;
     const error = new DownloadError(
       "timeout",
       `${this.job.label}: ${puller.permit.host} sent nothing for ${seconds} s.`,
@@ -193,11 +193,10 @@ export class Troubles {
     return error;
   }
 
-  /** Nobody asks the host before it wants to be asked (F45, F46); connections that run go on. */
+  /** The host's gate is closed; connections that run go on (F46). */
   private limited(puller: Puller, error: DownloadError, beside: Beside): Next {
-    const { permits } = this.engine;
+    const wait = puller.waitMs;
     puller.permit.report("refused");
-    const wait = permits.gate(puller.permit.host, error, error.retryAfterMs || undefined);
     beside.crowded();
     if (beside.moving > 0) return "retire";
     if (this.patience.mayWait(wait, this.state.gained)) return "again";

@@ -206,11 +206,7 @@ test("F74 a refusal beside a clock that is wrong is called by its name", async (
 
 test.each<[string, (o: Origin) => void, string]>([
   ["F32 a redirect loop", (o) => o.on({}, { kind: "redirect" }), "redirects"],
-  [
-    "F34 a redirect to a file",
-    (o) => o.on({}, { kind: "redirect", to: "file:///etc/passwd" }),
-    "redirects",
-  ],
+  ["F34 a redirect to a file", (o) => o.on({}, { kind: "redirect", to: "file:///etc/passwd" }), "redirects"],
   ["F37 a redirect to nowhere", (o) => o.on({}, { kind: "redirect", to: null }), "protocol"],
   ["F67 a flood of headers", (o) => o.on({}, { kind: "header-flood", count: 2000, bytes: 1000 }), "protocol"],
 ])("%s ends typed, with nothing written", async (_, order, code) => {

@@ -111,7 +111,7 @@ export function rig({ http: given, caFile, ...options }: RigOptions = {}): Rig {
     digestWorkers: 1,
     ...options,
     stall: { silentMs: 800, siblingSilentMs: 300, laggardMs: 150, ...options.stall },
-    patience: { baseMs: 20, ...options.patience },
+    patience: { baseMs: 20, hostBackoffMs: 50, ...options.patience },
   });
   return {
     http,

@@ -105,6 +105,8 @@ describe("limits", () => {
     const { scale } = drive(capped, 2_000);
     scale.refused(8, 2_000);
     expect(scale.target).toBe(4);
+    scale.refused(5, 2_100);
+    expect(scale.target).toBe(4);
     let received = 0;
     const reached: number[] = [];
     for (let now = 2_000; now < 12_000; now += 15) {

@@ -7,12 +7,13 @@ const KIB = 1024 / 1000;
 const lane = (change: Partial<Lane> = {}): Lane => ({
   state: "reading",
   quietSince: NOW,
+  movedAt: NOW,
   startedAt: NOW - 10_000,
   rate: 1000 * KIB,
   left: 100 << 20,
   ...change,
 });
-const silent = (ms: number): Partial<Lane> => ({ quietSince: NOW - ms, rate: 0 });
+const silent = (ms: number): Partial<Lane> => ({ quietSince: NOW - ms, movedAt: NOW - ms, rate: 0 });
 const judged = (change: Partial<Lane>, ...others: Partial<Lane>[]) =>
   complaint(lane(change), others.map(lane), NOW, STALL_RULES, 50);
 
@@ -26,6 +27,12 @@ test.each<[string, Partial<Lane>, Partial<Lane>[], Complaint | undefined]>([
     "all silent: the line is down, not the connection",
     silent(5_000),
     [silent(5_000), silent(4_000)],
+    undefined,
+  ],
+  [
+    "silent beside one that has been answered but brings nothing",
+    silent(2_500),
+    [{ movedAt: Number.NEGATIVE_INFINITY }],
     undefined,
   ],
   ["held by our own limit, whatever the time", { ...silent(100_000), state: "held" }, [{}], undefined],
@@ -49,7 +56,7 @@ test.each<[string, Partial<Lane>, Partial<Lane>[], Complaint | undefined]>([
   expect(judged(it, ...others)).toBe(expected);
 });
 
-const rules = { tries: 3, baseMs: 200, hostMs: 10_000 };
+const rules = { tries: 3, baseMs: 200, hostMs: 10_000, hostBackoffMs: 500 };
 
 test("F47 only failures without a new byte count, and they are told after three tries", () => {
   const patience = new PatienceCounter(rules);
