@@ -119,7 +119,7 @@ function draft(
     averageBps: 0,
     repo: null,
     commit: null,
-    localPath: null,
+    localPath: tools.storage.expected?.(source, layout) ?? null,
     labels: request.labels ?? {},
     engine: request.engine ?? null,
     modelType: request.engine?.modelType ?? guessModelType(name),

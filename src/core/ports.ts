@@ -246,6 +246,11 @@ export interface StoredFile {
 }
 
 export interface Storage {
+  /**
+   * Where a download's bytes will most likely be: what `local_path` shows until the plan is made. Pure: no I/O, throws
+   * nothing. Null when nobody can tell yet.
+   */
+  expected?(source: SourceRef, layout: LayoutName): string | null;
   /** Validates every path, chooses final and partial names, refuses collisions (`invalid_path`, `name_collision`). */
   plan(input: PlanInput): Promise<Plan>;
   /** Opens or creates the partial file (0600, not through links: F90). */

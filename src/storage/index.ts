@@ -45,6 +45,10 @@ export function createStorage(options: StorageOptions): Storage {
   const ready = (path: string) => directories.rootOf(path).ready();
 
   return {
+    // What a hub's cache calls it depends on the commit, which nobody knows yet.
+    expected: (source, layout) =>
+      layout === "hf-cache" && source.repo !== undefined ? null : flat.expected(source),
+
     plan: (input) => layoutOf(input).plan(input),
     open: ({ partial }) => openPart(partial, (dir) => directories.ensure(dir)),
 

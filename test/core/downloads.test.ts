@@ -27,6 +27,37 @@ describe("a download", () => {
     expect((await product.downloads.files(download.id))[0]?.verified).toBe(true);
   });
 
+  test("R29 R38 local_path is there in the first answer, and the plan corrects it", async () => {
+    await using hub = await startHub({
+      repos: [ggufRepo("acme/tiny-gguf", { quantizations: { Q4_K_M: MB, Q8_0: MB } })],
+    });
+    await using origin = await startOrigin({
+      resources: [
+        { path: "/a/m.gguf", seed: 1, size: 1000 },
+        { path: "/b/m.gguf", seed: 2, size: 1000 },
+      ],
+    });
+    await using product = await openProduct({ hfEndpoint: hub.endpoint });
+    const begin = async (request: Parameters<typeof product.downloads.start>[0]) => {
+      const { download } = await product.downloads.start(request);
+      const done = await product.reaches(download.id, "completed", "failed");
+      return [download.localPath, done.localPath];
+    };
+    const hubFile = `${product.models}/acme/tiny-gguf/tiny-Q4_K_M.gguf`;
+    expect(await begin({ repoId: "acme/tiny-gguf", filename: "tiny-Q4_K_M.gguf" })).toEqual([
+      hubFile,
+      hubFile,
+    ]);
+    const folder = `${product.models}/acme/tiny-gguf`;
+    expect(await begin({ repoId: "acme/tiny-gguf" })).toEqual([folder, folder]);
+    const [first, second] = [`${product.models}/m.gguf`, `${product.models}/m-2.gguf`];
+    expect(await begin({ url: origin.url("/a/m.gguf") })).toEqual([first, first]);
+    expect(await begin({ url: origin.url("/b/m.gguf") })).toEqual([first, second]);
+    const [unknown, snapshot] = await begin({ repoId: "acme/tiny-gguf", layout: "hf-cache" });
+    expect(unknown).toBeNull();
+    expect(snapshot).toContain("/models--acme--tiny-gguf/snapshots/");
+  });
+
   test("A17 a repository is one download whose percentage never falls", async () => {
     await using hub = await startHub({ repos: [smallFilesRepo("acme/many", 120)] });
     await using product = await openProduct({ hfEndpoint: hub.endpoint });

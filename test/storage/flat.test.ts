@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { LayoutName, SourceRef } from "../../src/core/download.ts";
 import { numbered } from "../../src/storage/names.ts";
 import { failure, input, Place, store, type Wish } from "./support.ts";
 
@@ -28,6 +29,21 @@ describe("A18 names", () => {
     expect(plan.localPath).toBe(at.path);
     const other = await place.storage().plan(input([{ path: "m.gguf" }], { id: "download-2" }));
     expect(other.targets.get(1)!.partial).not.toBe(at.partial);
+  });
+
+  test("the expected place, before anything is known of the files", () => {
+    using place = new Place();
+    const of = (ref: Partial<SourceRef>, layout: LayoutName = "flat") =>
+      place.storage().expected?.({ provider: "p", key: "k", url: "http://h/", ...ref }, layout);
+    const repo = "acme/tiny";
+    expect(of({ repo, files: ["sub/m.gguf"] })).toBe(join(place.models, "acme/tiny/sub/m.gguf"));
+    expect(of({ repo })).toBe(join(place.models, "acme/tiny"));
+    expect(of({ repo, include: ["*.gguf"] })).toBe(join(place.models, "acme/tiny"));
+    expect(of({ filename: "m.gguf", files: ["m.gguf"] })).toBe(join(place.models, "m.gguf"));
+    expect(of({ repo }, "hf-cache")).toBeNull();
+    expect(of({ filename: "m.gguf" }, "hf-cache")).toBe(join(place.models, "m.gguf"));
+    expect([of({ repo: "../x" }), of({ repo, files: ["../x"] }), of({})]).toEqual([null, null, null]);
+    expect(existsSync(place.models)).toBe(false);
   });
 
   test("the folder is what a many-file download shows", async () => {

@@ -133,7 +133,9 @@ export const DownloadSchema = open(
     download_type: word(["regular", "startup"]),
     type: word(["regular", "startup"]),
     url: Type.String(),
-    local_path: Type.String({ description: "File, or folder of many files; empty until it is known" }),
+    local_path: Type.String({
+      description: "Where the file, or the folder of many files, is or will be; empty until it is known",
+    }),
     progress: open({
       downloaded_bytes: whole("Bytes on disk"),
       total_bytes: whole("0 while unknown"),

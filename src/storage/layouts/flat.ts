@@ -1,5 +1,6 @@
 import { lstat, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import type { SourceRef } from "../../core/download.ts";
 import { DownloadError } from "../../core/errors.ts";
 import { parseFileName, parseRepoPath } from "../../core/paths.ts";
 import type { Clock, Plan, PlanInput, Target } from "../../core/ports.ts";
@@ -29,6 +30,17 @@ export class FlatLayout implements Layout {
     this.#root = root;
     this.#directories = directories;
     this.#clock = clock;
+  }
+
+  /** The place that `plan` gives when no name is taken; null for names that it would refuse. */
+  expected({ repo, files, filename }: SourceRef): string | null {
+    const only = files?.length === 1 ? files[0] : undefined;
+    const names = repo === undefined ? [filename] : only === undefined ? [repo] : [repo, only];
+    try {
+      return join(this.#root.path, ...names.map((name) => parseRepoPath(name ?? "")));
+    } catch {
+      return null;
+    }
   }
 
   /** One after the other: two downloads planned at the same moment must not get one name. */
