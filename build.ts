@@ -44,6 +44,9 @@ async function build(name: string | undefined): Promise<string> {
     entrypoints: await entryPoints(),
     root,
     minify: true,
+    // Parsed ahead: a third of the start-up time. A platform that cannot use it parses the source beside it.
+    bytecode: true,
+    format: "esm",
     compile: {
       outfile,
       autoloadBunfig: false,

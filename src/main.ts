@@ -61,7 +61,7 @@ async function openService(config: Config, options: OpenOptions = {}): Promise<S
       }),
       storage: createStorage({ modelsDir: config.modelsDir, hfCacheDir: config.hfCache, clock, log }),
       runtimes: createRuntimes(),
-      secrets: await openSecrets(config.dataDir),
+      secrets: await openSecrets(config.dataDir, log),
       journal: new Journal(db, clock, log),
     },
     {
