@@ -153,18 +153,22 @@ async function run(task: Run, refs: readonly string[], requests: readonly StartR
   display.end();
   // What waits for room waits for the next command then, not for any other one.
   await session.interrupt(ids.filter((id) => outcomes.get(id)?.code === EXIT.noSpace));
-  return combined([...codes, ...report(task, outcomes)]);
+  const inOrder = ids.flatMap((id): [string, Outcome][] => {
+    const outcome = outcomes.get(id);
+    return outcome === undefined ? [] : [[id, outcome]];
+  });
+  return combined([...codes, ...report(task, inOrder)]);
 }
 
-/** Paths on standard output, failures on standard error. */
-function report({ context: { terminal }, display }: Run, outcomes: ReadonlyMap<string, Outcome>): number[] {
+/** Paths on standard output, in the order asked for; failures on standard error. */
+function report({ context: { terminal }, display }: Run, outcomes: readonly [string, Outcome][]): number[] {
   for (const [id, outcome] of outcomes) {
     const text = complaint(id, outcome);
     if (text !== "") terminal.err(text);
     else if (!display.json && outcome.download?.local_path) terminal.out(safe(outcome.download.local_path));
     for (const warning of outcome.download?.warnings ?? []) display.note(`note: ${safe(warning)}`);
   }
-  return [...outcomes.values()].map((outcome) => outcome.code);
+  return outcomes.map(([, outcome]) => outcome.code);
 }
 
 async function interrupted({ session, display, handed }: Run, ids: readonly string[]): Promise<number> {
