@@ -10,6 +10,8 @@ export class Gauge {
   received = 0;
   /** Time from a request to its answer, milliseconds, smoothed; 0 while there was none. */
   latencyMs = 0;
+  /** The shortest of late: what the way takes when nothing else is in it. */
+  leastLatencyMs = Number.POSITIVE_INFINITY;
   /** What one connection brings, bytes per millisecond, smoothed; 0 while nothing is known. */
   laneRate = 0;
   private at = 0;
@@ -20,6 +22,7 @@ export class Gauge {
 
   answered(latencyMs: number): void {
     this.latencyMs = this.latencyMs === 0 ? latencyMs : this.latencyMs * 0.7 + latencyMs * 0.3;
+    this.leastLatencyMs = Math.min(latencyMs, this.leastLatencyMs * 1.02);
   }
 
   /** Called every few milliseconds with the pullers at work. */
@@ -34,11 +37,6 @@ export class Gauge {
     }
     this.at = now;
     this.receivedThen = this.received;
-  }
-
-  /** Bytes one connection brings in the time of one round trip; 0 while nothing is known. */
-  get perRoundTrip(): number {
-    return this.laneRate * this.latencyMs;
   }
 
   /** Notes what holds the bytes back at this moment; the main cause of the last half second when it is a new one. */

@@ -8,7 +8,7 @@ import { Shaper } from "./rate.ts";
 export type { Patience, TransferOptions } from "./options.ts";
 export type { StallRules } from "./stall.ts";
 
-const TICK_MS = 15;
+const TICK_MS = 10;
 
 /** How bytes move: parts over several connections, verified while they arrive, resumable at every byte. */
 export function createTransfer(

@@ -107,33 +107,43 @@ export function partLength(size: number, least = MIN_PART): number {
 }
 
 /** No claim is shorter than this unless the gap is. */
-const LEAST_CLAIM = 2 << 20;
+const LEAST_CLAIM = 1 << 20;
+/** Length of claims while nothing is known, and of those that the digest waits for. */
+export const SHORT_CLAIM = 2 << 20;
+/** About so many claims are left to be made at any time, so that their receipts stay few. */
+const CLAIMS_LEFT = 256;
 /** A claim should take so many round trips that waiting for its answer does not matter. */
 const ROUND_TRIPS = 20;
 const MOST_PARTS = 16;
+/** Bytes that a digest takes in a millisecond, about (SHA-256 on one core). */
+const DIGEST_RATE = 350_000;
 
 export interface ClaimRule {
   /** Length of a part. */
   part: number;
-  /** Bytes one connection brings in the time of one round trip; 0 while nothing is known. */
-  perRoundTrip: number;
+  /** Bytes one connection brings in a millisecond; 0 while nothing is known. */
+  laneRate: number;
+  /** Milliseconds from a request to its answer. */
+  latencyMs: number;
   /** Bytes nobody has claimed, and how many pullers share them. */
   unclaimed: number;
   pullers: number;
-  /** The digest waits for bytes at the front of the file. */
-  hungry: boolean;
+  /** Bytes at the front of the file that the digest can go on with; undefined without one. */
+  backlog: number | undefined;
 }
 
 /**
- * How much of the first gap one puller takes. Short claims keep the front of the file close to the digest, long ones
- * spare round trips; towards the end the shares become smaller, so that all end together.
+ * How much of the first gap one puller takes: a part, but less where the digest would run dry before the part is
+ * there, more where round trips are long, and less towards the end, so that all end together.
  */
-export function claimLength({ part, perRoundTrip, unclaimed, pullers, hungry }: ClaimRule): number {
-  if (perRoundTrip === 0) return LEAST_CLAIM;
-  const worth = Math.min(ROUND_TRIPS * perRoundTrip, MOST_PARTS * part);
-  const wished = hungry ? worth : Math.max(part, worth);
-  const share = unclaimed / (2 * Math.max(1, pullers));
-  return Math.ceil(Math.max(LEAST_CLAIM, Math.min(wished, Math.max(share, worth))));
+export function claimLength({ part, laneRate, latencyMs, unclaimed, pullers, backlog }: ClaimRule): number {
+  if (laneRate === 0) return Math.min(SHORT_CLAIM, part);
+  const worth = Math.min(ROUND_TRIPS * laneRate * latencyMs, MOST_PARTS * part);
+  const few = Math.max(SHORT_CLAIM, unclaimed / CLAIMS_LEFT);
+  const inTime = backlog === undefined ? part : (laneRate * backlog) / DIGEST_RATE;
+  const wished = Math.max(worth, Math.min(part, Math.max(few, inTime)));
+  const share = Math.max(worth, unclaimed / (2 * Math.max(1, pullers)));
+  return Math.ceil(Math.max(LEAST_CLAIM, Math.min(wished, share)));
 }
 
 /** End of a claim that begins at `start`: on a part boundary where that moves it by little. */

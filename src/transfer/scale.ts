@@ -25,7 +25,7 @@ export interface ScaleTimes {
   maxProbeMs: number;
 }
 
-const DEFAULTS: ScaleTimes = { startMs: 35, steadyMs: 200, probeMs: 400, maxProbeMs: 6_000 };
+const DEFAULTS: ScaleTimes = { startMs: 25, steadyMs: 200, probeMs: 400, maxProbeMs: 6_000 };
 
 /** Doubling goes on while each doubling brings at least this much. */
 const STARTUP_GAIN = 1.25;
@@ -56,6 +56,7 @@ export class Scale {
   private base: { count: number; rate: number } | undefined;
   private window: { at: number; received: number } | undefined;
   private changedAt: number | undefined;
+  private settled = false;
   private doubts = 0;
   private nextProbeAt = 0;
   private refusedAt = Number.NEGATIVE_INFINITY;
@@ -69,9 +70,10 @@ export class Scale {
   observe(input: ScaleInput): number {
     if (this.target > input.most) this.retreat(input.most, input.now);
     this.changedAt ??= input.now;
-    const settled =
-      input.receiving >= this.target || input.now - this.changedAt >= PATIENCE_MS + 2 * input.latencyMs;
-    if (input.held || input.receiving === 0 || !settled) this.window = undefined;
+    const patience = PATIENCE_MS + 2 * input.latencyMs;
+    // Once all have been seen to deliver, a gap between two requests of one of them is part of what is measured.
+    this.settled ||= input.receiving >= this.target || input.now - this.changedAt >= patience;
+    if (input.held || !this.settled) this.window = undefined;
     else if (!this.window) this.window = { at: input.now, received: input.received };
     else {
       const span = input.now - this.window.at;
@@ -100,6 +102,7 @@ export class Scale {
   private move(count: number, now: number): void {
     this.target = count;
     this.changedAt = now;
+    this.settled = false;
     this.window = undefined;
     this.doubts = 0;
   }

@@ -2,15 +2,13 @@ import type { Ask } from "./answer.ts";
 import type { DigestSession } from "./digest.ts";
 import type { Gauge } from "./gauge.ts";
 import type { Engine } from "./options.ts";
-import { claimEnd, claimLength, gaps, partLength, type Range, splitPoint } from "./parts.ts";
+import { claimEnd, claimLength, gaps, partLength, type Range, SHORT_CLAIM, splitPoint } from "./parts.ts";
 import type { Claim, Puller } from "./puller.ts";
 import type { FileState } from "./state.ts";
 
 /** A rest is worth sharing when it would take its owner longer than that, and is no shorter than that. */
-const SHARE_AFTER_MS = 150;
+const SHARE_AFTER_MS = 75;
 const SHARE_BYTES = 128 << 10;
-/** Below this much hashable data the digest is about to starve. */
-const HUNGRY_BYTES = 32 << 20;
 
 const claimOf = (start: number, end: number): Claim => ({ start, end, at: start });
 
@@ -38,15 +36,16 @@ export class Work {
     const [gap, ...rest] = this.open();
     if (!gap) return this.takeOver(most);
     if (state.style === "open") return claimOf(gap.start, gap.end);
-    if (state.size === null) return claimOf(gap.start, gap.start + this.engine.partBytes);
+    if (state.size === null) return claimOf(gap.start, gap.start + SHORT_CLAIM);
     if (this.plain) return claimOf(0, state.size);
     const part = partLength(state.size, this.engine.partBytes);
     const length = claimLength({
       part,
-      perRoundTrip: this.gauge.perRoundTrip,
+      laneRate: this.gauge.laneRate,
+      latencyMs: this.gauge.leastLatencyMs,
       unclaimed: rest.reduce((sum, it) => sum + it.end - it.start, gap.end - gap.start),
       pullers,
-      hungry: this.session !== undefined && state.written.prefix - this.session.hashed < HUNGRY_BYTES,
+      backlog: this.session && state.written.prefix - this.session.hashed,
     });
     return claimOf(gap.start, claimEnd(gap, length, part));
   }

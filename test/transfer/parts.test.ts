@@ -159,18 +159,38 @@ test("parts are 16 MiB, and never more than 10 000", () => {
 });
 
 describe("length of a claim", () => {
-  const rule = { part: 16 * MiB, perRoundTrip: 16 << 10, unclaimed: 10 * GiB, pullers: 8, hungry: false };
+  const perMs = MiB / 1000;
+  const rule = {
+    part: 16 * MiB,
+    laneRate: 32 * perMs,
+    latencyMs: 1,
+    unclaimed: 10 * GiB,
+    pullers: 8,
+    backlog: undefined,
+  };
   test.each([
-    ["nothing known: short", { perRoundTrip: 0 }, 2 * MiB],
+    ["nothing known: short", { laneRate: 0 }, 2 * MiB],
     ["a part", {}, 16 * MiB],
-    ["a hungry digest: as short as round trips allow", { hungry: true }, 2 * MiB],
-    ["a hungry digest far away", { hungry: true, perRoundTrip: MiB }, 20 * MiB],
-    ["far and fast: several parts", { perRoundTrip: 5 * MiB }, 100 * MiB],
-    ["never more than 16 parts", { perRoundTrip: 50 * MiB }, 256 * MiB],
+    ["a digest that has run dry: short, but not thousands of them", { backlog: 0, unclaimed: GiB }, 4 * MiB],
+    ["a digest that has run dry, small file", { backlog: 0, unclaimed: 256 * MiB }, 2 * MiB],
+    ["a digest that has run dry, huge file", { backlog: 0, unclaimed: 100 * GiB }, 16 * MiB],
+    [
+      "a digest with work for a while: as long as that lasts",
+      { backlog: 75 * MiB, unclaimed: GiB },
+      7.19 * MiB,
+    ],
+    [
+      "a digest with work, fast connection",
+      { backlog: 75 * MiB, unclaimed: GiB, laneRate: 900 * perMs },
+      16 * MiB,
+    ],
+    ["far: so long that round trips do not matter", { latencyMs: 100 }, 64 * MiB],
+    ["far, beside a hungry digest", { latencyMs: 100, backlog: 0 }, 64 * MiB],
+    ["never more than 16 parts", { latencyMs: 1000 }, 256 * MiB],
     ["towards the end: a share", { unclaimed: 64 * MiB }, 4 * MiB],
-    ["the very end", { unclaimed: MiB }, 2 * MiB],
+    ["the very end", { unclaimed: MiB }, MiB],
   ])("%s", (_, change, length) => {
-    expect(claimLength({ ...rule, ...change })).toBe(length);
+    expect(claimLength({ ...rule, ...change }) / MiB).toBeCloseTo(length / MiB, 2);
   });
 });
 
