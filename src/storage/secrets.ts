@@ -79,16 +79,22 @@ function parse(text: string): Known | undefined {
   }
 }
 
-function isSecret(value: unknown): value is Secret {
-  if (!isRecord(value)) return false;
-  const { token, headers, ...rest } = value;
-  const plain = headers === undefined || (isRecord(headers) && Object.values(headers).every(isText));
-  return (token === undefined || isText(token)) && plain && Object.keys(rest).length === 0;
-}
-
 const isText = (value: unknown): value is string => typeof value === "string";
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** A member that is added to secrets does not compile until it is judged here: what is not, is taken for damage. */
+const FITS: Record<keyof Secret, (value: unknown) => boolean> = {
+  token: isText,
+  url: isText,
+  headers: (value) => isRecord(value) && Object.values(value).every(isText),
+};
+
+function isSecret(value: unknown): value is Secret {
+  const fits = ([name, member]: [string, unknown]): boolean =>
+    Object.hasOwn(FITS, name) && FITS[name as keyof Secret](member);
+  return isRecord(value) && Object.entries(value).every(fits);
+}
 
 async function replace(dataDir: string, path: string, known: Known): Promise<void> {
   const temporary = `${path}.new`;

@@ -21,10 +21,12 @@ test("a secret is there again after a restart, and is that download's alone", as
   const first = await openSecrets(place.dir);
   await first.put("a", { token: "hf_secret", headers: { Authorization: "Bearer ü" } });
   await first.put("b", { headers: { "X-Key": "k" } });
+  await first.put("c", { url: "https://cdn.example/m.gguf?Signature=s" });
   expect(await first.get("nobody")).toEqual({});
   const second = await openSecrets(place.dir);
   expect(await second.get("a")).toEqual({ token: "hf_secret", headers: { Authorization: "Bearer ü" } });
   expect(await second.get("b")).toEqual({ headers: { "X-Key": "k" } });
+  expect(await second.get("c")).toEqual({ url: "https://cdn.example/m.gguf?Signature=s" });
   await second.delete("a");
   expect(await second.get("a")).toEqual({});
   expect(readFileSync(join(place.dir, "secrets.json"), "utf8")).not.toContain("hf_secret");

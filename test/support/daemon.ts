@@ -3,7 +3,7 @@ import type { Subprocess } from "bun";
 import type { WireDownload } from "../../src/cli/wire.ts";
 import { executable } from "./executable.ts";
 import { LiveEvents, LiveSocket } from "./live.ts";
-import { Lines, until } from "./until.ts";
+import { Lines } from "./until.ts";
 
 /** A download as the native API shows it (DESIGN §5), as far as tests read it. */
 export interface Shown extends WireDownload {
@@ -43,6 +43,7 @@ process.on("exit", () => {
 });
 
 const STOP_MS = 5_000;
+const POLL_MS = 20;
 
 /** Environment of a process of ours: nothing of the tester's own (tokens, proxies) gets in. */
 export function cleanEnv(home: string, more: Record<string, string> = {}): Record<string, string> {
@@ -211,17 +212,15 @@ export class Daemon implements AsyncDisposable {
   ): Promise<Shown> {
     const holds =
       typeof wanted === "string" ? (download: Shown): boolean => download.state === wanted : wanted;
-    let last: Shown | undefined;
-    const look = async (): Promise<Shown | undefined> => {
-      last = await this.one(id);
-      return holds(last) || ENDED.has(last.state) ? last : undefined;
-    };
-    const found = await until(look, `${id}: ${wanted}`, { timeoutMs }).catch((error) => {
-      throw new Error(`${error}\n${JSON.stringify(last)}\n${this.story()}`);
-    });
-    if (!holds(found))
-      throw new Error(`${id} ended before ${wanted}: ${JSON.stringify(found)}\n${this.story()}`);
-    return found;
+    const deadline = performance.now() + timeoutMs;
+    for (;;) {
+      const seen = await this.one(id);
+      if (holds(seen)) return seen;
+      const why = ENDED.has(seen.state) ? "ended before" : "took too long for";
+      if (ENDED.has(seen.state) || performance.now() > deadline)
+        throw new Error(`${id} ${why} ${wanted}: ${JSON.stringify(seen)}\n${this.story()}`);
+      await Bun.sleep(POLL_MS);
+    }
   }
 
   /** Server-sent events, read as they come. */
