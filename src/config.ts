@@ -9,11 +9,15 @@ export type { Listener } from "./config-values.ts";
 export interface Config extends Options {
   /** Hub token of the environment, as Hugging Face's own tools look it up; a secret. */
   hfToken: string | null;
+  /** The `[[startup]]` tables of the config file as they stand there; `cli/startup.ts` reads them. */
+  startup: readonly StartupTable[];
   /** Options that somebody set; the others hold their default, so a stored setting may win over them. */
   given: ReadonlySet<keyof Options>;
   /** Worth telling at start, once. */
   warnings: readonly string[];
 }
+
+export type StartupTable = Readonly<Record<string, unknown>>;
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -71,6 +75,7 @@ export function loadConfig(
     ...options,
     apiKey: theKey(options, given, readFile),
     hfToken: hubToken(place, readFile),
+    startup: startupTables(file),
     given: new Set(given.keys()),
     warnings: Object.freeze(warnings(flags, env)),
   };
@@ -126,7 +131,16 @@ function fromFile(name: keyof Options, file: Record<string, unknown>, base: stri
   return { level: "file", texts: values.map(String), label, parse: OPTIONS[name].parse, base };
 }
 
-/** TOML with the flags' names as keys, flat. */
+const STARTUP = "startup";
+
+function startupTables(file: Record<string, unknown>): StartupTable[] {
+  const tables = file[STARTUP] ?? [];
+  const isTable = (one: unknown): boolean => typeof one === "object" && one !== null && !Array.isArray(one);
+  if (Array.isArray(tables) && tables.every(isTable)) return tables;
+  throw new ConfigError(`${STARTUP} in the config file: write each download as a [[${STARTUP}]] table`);
+}
+
+/** TOML with the flags' names as keys, flat, and `[[startup]]` tables. */
 function readConfigFile(path: string, readFile: ReadFile): Record<string, unknown> {
   let file: Record<string, unknown>;
   try {
@@ -134,7 +148,7 @@ function readConfigFile(path: string, readFile: ReadFile): Record<string, unknow
   } catch (error) {
     throw new ConfigError(`--config ${path}: ${error instanceof Error ? error.message : "cannot be read"}`);
   }
-  const known = new Set(NAMES.map(kebab));
+  const known = new Set([STARTUP, ...NAMES.map(kebab)]);
   for (const key of Object.keys(file))
     if (!known.has(key)) throw new ConfigError(`--config ${path}: unknown key "${key}"`);
   return file;

@@ -10,6 +10,7 @@ import { Downloads } from "./core/downloads.ts";
 import { Journal } from "./core/journal.ts";
 import type { Http, Log } from "./core/ports.ts";
 import type { SettingsPatch } from "./core/settings.ts";
+import { beginStartup, judgeStartup, type StartupEntry } from "./core/startup.ts";
 import { openDatabase } from "./db/index.ts";
 import { createRuntimes } from "./engines/index.ts";
 import { createHttp } from "./http/index.ts";
@@ -31,7 +32,6 @@ async function openService(config: Config, options: OpenOptions = {}): Promise<S
     format: config.logFormat,
     secrets: [config.apiKey, config.hfToken],
   });
-  const db = await openDatabase({ dataDir: config.dataDir, clock, log });
   const addresses: { hostname: string; port: number }[] = [];
   const http = createHttp({
     userAgent: USER_AGENT,
@@ -44,6 +44,16 @@ async function openService(config: Config, options: OpenOptions = {}): Promise<S
     clock,
     log,
   });
+  const sources = createSources({
+    http,
+    hfEndpoint: config.hfEndpoint,
+    ...(config.hfToken === null ? {} : { hfToken: config.hfToken }),
+    clock,
+    log,
+  });
+  const { startup, ...settings } = options;
+  const entries = judgeStartup(sources, config, startup ?? []);
+  const db = await openDatabase({ dataDir: config.dataDir, clock, log });
   const transfer = createTransfer({ http, clock, log, connectionsPerDownload: config.connections });
   const downloads = await Downloads.open(
     {
@@ -52,13 +62,7 @@ async function openService(config: Config, options: OpenOptions = {}): Promise<S
       log,
       transfer,
       digests: transfer.digests,
-      sources: createSources({
-        http,
-        hfEndpoint: config.hfEndpoint,
-        ...(config.hfToken === null ? {} : { hfToken: config.hfToken }),
-        clock,
-        log,
-      }),
+      sources,
       storage: createStorage({ modelsDir: config.modelsDir, hfCacheDir: config.hfCache, clock, log }),
       runtimes: createRuntimes(),
       secrets: await openSecrets(config.dataDir, log),
@@ -69,23 +73,25 @@ async function openService(config: Config, options: OpenOptions = {}): Promise<S
       lingerMs: config.linger,
       keepPartialsMs: config.keepPartials,
       historyMs: config.history,
-      settings: { ...givenSettings(config), ...options },
+      settings: { ...givenSettings(config), ...settings },
+      ...(startup && { wanted: entries.map(({ key }) => key) }),
     },
   );
   const close = [() => downloads.close(), () => transfer.close(), async () => http.close(), () => db.close()];
-  return serviceOf({ config, log, downloads, addresses, close });
+  return serviceOf({ config, log, downloads, entries, addresses, close });
 }
 
 interface Parts {
   config: Config;
   log: Log;
   downloads: Downloads;
+  entries: readonly StartupEntry[];
   addresses: { hostname: string; port: number }[];
   /** In this order. */
   close: (() => Promise<void>)[];
 }
 
-function serviceOf({ config, log, downloads, addresses, close }: Parts): Service {
+function serviceOf({ config, log, downloads, entries, addresses, close }: Parts): Service {
   let api: ReturnType<typeof createApi> | undefined;
   const build = async (): Promise<ReturnType<typeof createApi>> => {
     api ??= createApi({
@@ -112,6 +118,7 @@ function serviceOf({ config, log, downloads, addresses, close }: Parts): Service
         ({ hostname, port }) => `http://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`,
       );
     },
+    startup: (signal) => beginStartup(downloads, entries, log, signal),
     openapi: async () => (await build()).openapi(),
     async stop() {
       await api?.stop();

@@ -69,6 +69,26 @@ describe("order of precedence", () => {
   });
 });
 
+test("R138a [[startup]] tables come from the file alone, as they stand there", () => {
+  expect(load().startup).toEqual([]);
+  const text = `
+    max-concurrent = 2
+    [[startup]]
+    url = "http://h/a.gguf"
+    engine = { engine_id = "a", loading_parameters = { n_ctx = 2048 } }
+    [[startup]]
+    repo_id = "o/n"
+    include = ["*.gguf"]
+    [startup.engine]
+    load_immediately = false`;
+  const config = load({ config: "/c", startup: "x" }, {}, { "/c": text });
+  expect(config.startup).toEqual([
+    { url: "http://h/a.gguf", engine: { engine_id: "a", loading_parameters: { n_ctx: 2048 } } },
+    { repo_id: "o/n", include: ["*.gguf"], engine: { load_immediately: false } },
+  ]);
+  expect([...config.given]).toEqual(["maxConcurrent"]);
+});
+
 describe("F118 a bad setting refuses to start and is named", () => {
   const cases: [string, Parameters<typeof load>, RegExp][] = [
     ["unknown variable", [{}, { MODELHAUL_MAX_CONCURENT: "3" }], /^MODELHAUL_MAX_CONCURENT: no such setting/],
@@ -76,6 +96,13 @@ describe("F118 a bad setting refuses to start and is named", () => {
     ["broken file", [{ config: "/c" }, {}, { "/c": "linger = = 1" }], /^--config \/c: /],
     ["missing file", [{ config: "/none" }], /^--config \/none: ENOENT/],
     ["table in the file", [{ config: "/c" }, {}, { "/c": "[linger]\na = 1" }], /^linger in the config file/],
+    [
+      "one startup table",
+      [{ config: "/c" }, {}, { "/c": "[startup]\nurl = 'x'" }],
+      /^startup in .*\[\[startup\]\]/,
+    ],
+    ["startup as text", [{ config: "/c" }, {}, { "/c": "startup = ['x']" }], /^startup in the config file: /],
+    ["startup by environment", [{}, { MODELHAUL_STARTUP: "x" }], /^MODELHAUL_STARTUP: no such setting/],
     ["list for one value", [{ config: "/c" }, {}, { "/c": "linger = ['1s','2s']" }], /expected one value/],
     ["number with text", [{ maxConcurrent: "3x" }], /^--max-concurrent "3x": expected a whole number from 1/],
     ["number out of range", [{}, { MODELHAUL_CONNECTIONS: "0" }], /^MODELHAUL_CONNECTIONS "0"/],

@@ -1,5 +1,4 @@
-import { type Static, type TSchema, Type } from "@sinclair/typebox";
-import { type TypeCheck, TypeCompiler } from "@sinclair/typebox/compiler";
+import { type Static, Type } from "@sinclair/typebox";
 import type { ServerWebSocket } from "bun";
 import { DownloadError, toDownloadError } from "../core/errors.ts";
 import { parseJson } from "./body.ts";
@@ -11,7 +10,7 @@ import type { ApiContext, SocketData } from "./family.ts";
 import type { Frame } from "./frames.ts";
 import { Outbox, type Sink } from "./outbox.ts";
 import { Problem } from "./problem.ts";
-import { schemaProblem } from "./validation.ts";
+import { checker } from "./validation.ts";
 import { open } from "./wire.ts";
 
 /** Largest frame a client may send (F222); Bun closes the connection with 1009 beyond it. */
@@ -26,30 +25,20 @@ const MOST_IDS = 1000;
 const Ref = Type.Union([Type.String({ maxLength: 256 }), Type.Number()]);
 const Ids = Type.Array(Type.String({ minLength: 1, maxLength: 512 }), { maxItems: MOST_IDS });
 const FRAMES = {
-  subscribe: check(
+  subscribe: checker(
     open({
       ref: Type.Optional(Ref),
       ids: Type.Optional(Ids),
       since: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })),
     }),
   ),
-  unsubscribe: check(open({ ref: Type.Optional(Ref), ids: Type.Optional(Ids) })),
-  start: check(open({ ref: Ref, body: StartSchema })),
-  command: check(open({ ref: Ref, id: Type.String({ minLength: 1, maxLength: 512 }) })),
+  unsubscribe: checker(open({ ref: Type.Optional(Ref), ids: Type.Optional(Ids) })),
+  start: checker(open({ ref: Ref, body: StartSchema })),
+  command: checker(open({ ref: Ref, id: Type.String({ minLength: 1, maxLength: 512 }) })),
 };
 
 type RefValue = Static<typeof Ref>;
 type Subscribe = { ids?: string[]; since?: number };
-
-/** A compiled check, made when it is first needed: most processes never see a WebSocket frame of each kind. */
-function check<T extends TSchema>(schema: T): (value: unknown) => Static<T> {
-  let compiled: TypeCheck<T> | undefined;
-  return (value) => {
-    compiled ??= TypeCompiler.Compile(schema);
-    if (compiled.Check(value)) return value;
-    throw schemaProblem(schema, compiled.Errors(value).First());
-  };
-}
 
 /** One WebSocket: what it watches, what it asks for, what waits for it (DESIGN §5). */
 export class Session implements SocketData, Reader, Sink {

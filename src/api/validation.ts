@@ -1,6 +1,17 @@
-import type { TSchema } from "@sinclair/typebox";
+import type { Static, TSchema } from "@sinclair/typebox";
+import { type TypeCheck, TypeCompiler } from "@sinclair/typebox/compiler";
 import type { ValueError } from "@sinclair/typebox/errors";
 import { Problem } from "./problem.ts";
+
+/** A compiled check, made when it is first needed: most processes never see values of each kind. Throws `invalid_request`. */
+export function checker<T extends TSchema>(schema: T): (value: unknown) => Static<T> {
+  let compiled: TypeCheck<T> | undefined;
+  return (value) => {
+    compiled ??= TypeCompiler.Compile(schema);
+    if (compiled.Check(value)) return value;
+    throw schemaProblem(schema, compiled.Errors(value).First());
+  };
+}
 
 /**
  * What a schema found wrong, in words that name only fields of the schema and never repeat what was sent (F164).

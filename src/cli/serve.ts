@@ -6,6 +6,7 @@ import { EXIT } from "./exit.ts";
 import { addOptions, SERVE_OPTIONS } from "./options.ts";
 import type { Service } from "./service.ts";
 import { type DaemonNote, notePath } from "./session.ts";
+import { startupRequests } from "./startup.ts";
 import { onInterrupt } from "./terminal.ts";
 
 /** A stop that takes longer is cut: receipts on disk make up for it at the next start. */
@@ -22,15 +23,19 @@ export const addServe: AddCommand = (program, context) => {
 
 async function serve(context: Context, options: Record<string, unknown>): Promise<number> {
   const config = configOf(context, options, "serve");
+  const startup = startupRequests(config.startup);
   const interrupts = onInterrupt();
-  const service = await context.services.openService(config);
+  const service = await context.services.openService(config, { startup });
   const unguard = surviveStrayErrors(service.log);
   try {
     for (const warning of config.warnings) service.log.warn(warning);
     const urls = await service.listen();
     writeNote(config, { urls, pid: process.pid });
     for (const url of urls) context.terminal.out(`listening on ${url}`);
-    await aborted(interrupts.signal);
+    const stopped = aborted(interrupts.signal);
+    // A disk that hangs while it is asked for files must not keep the daemon from stopping.
+    await Promise.race([service.startup(interrupts.signal), stopped]);
+    await stopped;
     service.log.info("stopping", { signal: interrupts.signal.reason });
   } finally {
     rmSync(notePath(config), { force: true });

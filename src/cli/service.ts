@@ -1,7 +1,7 @@
 /** What `main` injects into the command line. */
 import type { Config, Flags, Purpose } from "../config.ts";
 import type { Downloads } from "../core/downloads.ts";
-import type { Http, Log } from "../core/ports.ts";
+import type { Http, Log, StartRequest } from "../core/ports.ts";
 
 /** The whole product, open on one data folder. */
 export interface Service {
@@ -9,6 +9,8 @@ export interface Service {
   readonly log: Log;
   /** Binds every listener of the config; answers `http://host:port` of each. */
   listen(): Promise<string[]>;
+  /** Starts what `OpenOptions.startup` named, as far as it is neither under way nor there; failures are logged. */
+  startup(signal: AbortSignal): Promise<void>;
   /** The OpenAPI document of all families. */
   openapi(): Promise<unknown>;
   /** Gives running downloads back with their bytes synced, closes listeners and database. */
@@ -18,6 +20,8 @@ export interface Service {
 export interface OpenOptions {
   /** Overrides the saved setting for this process: `true` leads no download, `false` does. */
   paused?: boolean;
+  /** Downloads that are wanted at every start; a bad one rejects with `invalid_request` before anything is opened. */
+  startup?: readonly StartRequest[];
 }
 
 export interface Services {

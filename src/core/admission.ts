@@ -27,22 +27,37 @@ export async function admit(
   defaults: Defaults,
   request: StartRequest,
 ): Promise<Admission> {
-  const source = sourceFor(tools.sources, request);
-  const layout = request.layout ?? defaults.layout;
-  const parsed = source.parse(request);
-  const ref: SourceRef = { ...parsed, key: `${layout} ${parsed.key}` };
-  if (request.modelId !== undefined) checkModelId(request.modelId);
-  checkNumbers(request);
+  const { source, ref, layout, secret } = judge(tools.sources, defaults, request);
   const id = crypto.randomUUID();
-  const secret = source.secretOf?.(request) ?? {};
-  const hasSecret = secret.token !== undefined || secret.headers !== undefined || secret.url !== undefined;
-  if (hasSecret) await tools.secrets.put(id, secret);
+  if (secret) await tools.secrets.put(id, secret);
   const admission = await insertUnique(board, source, request, draft(id, ref, layout, request, tools));
-  if (hasSecret && !admission.created) {
+  if (secret && !admission.created) {
     await tools.secrets.delete(id);
     await refreshSecret(tools, admission.row, secret);
   }
   return admission;
+}
+
+/** What a request asks for, and of whom. */
+export interface Judged {
+  source: Source;
+  ref: SourceRef;
+  layout: Download["layout"];
+  /** What of it must be kept apart, if anything. */
+  secret: Secret | undefined;
+}
+
+/** Whether a request could be queued as it is. No I/O. Throws `invalid_*`, `forbidden_address`, `unsupported_provider`. */
+export function judge(sources: readonly Source[], defaults: Defaults, request: StartRequest): Judged {
+  const source = sourceFor(sources, request);
+  const layout = request.layout ?? defaults.layout;
+  const parsed = source.parse(request);
+  if (request.modelId !== undefined) checkModelId(request.modelId);
+  checkNumbers(request);
+  const secret = source.secretOf?.(request) ?? {};
+  const isSecret = Object.values(secret).some((part) => part !== undefined);
+  const ref = { ...parsed, key: `${layout} ${parsed.key}` };
+  return { source, ref, layout, secret: isSecret ? secret : undefined };
 }
 
 export interface Defaults {
@@ -84,6 +99,7 @@ function checkModelId(modelId: string): void {
 function checkNumbers(request: StartRequest): void {
   checkInteger("priority", request.priority, -1_000_000, 1_000_000);
   checkInteger("rate_limit_bps", request.rateLimit, 0, Number.MAX_SAFE_INTEGER);
+  applyRetry(DEFAULT_RETRY, request.retry ?? {});
 }
 
 /** Throws `invalid_request` unless the value is absent or an integer within the bounds. */
@@ -162,7 +178,7 @@ const cutId = (id: string): string =>
   id.length > LONGEST_MODEL_ID - 8 ? id.slice(0, LONGEST_MODEL_ID - 8) : id;
 
 /** An equal request may bring a newer token: what is given last is used from the next attempt on. */
-async function refreshSecret(tools: Tools, row: Download, secret: Secret): Promise<void> {
+export async function refreshSecret(tools: Tools, row: Download, secret: Secret): Promise<void> {
   const known = await tools.secrets.get(row.id);
   await tools.secrets.put(row.id, { ...known, ...secret });
 }

@@ -1,5 +1,5 @@
 import type { Tools } from "./attempt.ts";
-import { type Digest, type File, isFinished } from "./download.ts";
+import { type Digest, type Download, type File, isFinished } from "./download.ts";
 import { DownloadError } from "./errors.ts";
 import type { Page, PageRequest } from "./ports.ts";
 
@@ -31,6 +31,14 @@ export class DiskFiles {
   async list(page: PageRequest): Promise<Page<DiskFile>> {
     const { items, nextCursor } = await this.#tools.db.doneFiles(page);
     return { items: await Promise.all(items.map((file) => this.#dress(file))), nextCursor };
+  }
+
+  /** Whether all that a completed download brought is still there. */
+  async holds(download: Download): Promise<boolean> {
+    const files = await this.#tools.db.files(download.id);
+    if (files.length === 0 || files.length < download.filesTotal) return false;
+    for (const file of files) if (!(await this.#exists(file))) return false;
+    return true;
   }
 
   /** Reads the whole file and compares it with the digest promised, else with the one computed before (F93). */
@@ -77,14 +85,18 @@ export class DiskFiles {
 
   async #dress(file: File): Promise<DiskFile> {
     const download = await this.#tools.db.get(file.downloadId);
-    const stored =
-      file.target === null ? { exists: false, size: null } : await this.#tools.storage.stat(file.target);
     return {
       file,
       modelId: download?.modelId ?? file.path,
       repo: download?.repo ?? download?.source.repo ?? null,
       provider: download?.source.provider ?? "",
-      exists: stored.exists && stored.size === file.size,
+      exists: await this.#exists(file),
     };
+  }
+
+  async #exists(file: File): Promise<boolean> {
+    if (file.state !== "done" || file.target === null) return false;
+    const stored = await this.#tools.storage.stat(file.target);
+    return stored.exists && stored.size === file.size;
   }
 }

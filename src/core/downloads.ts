@@ -1,4 +1,4 @@
-import { admit, checkInteger } from "./admission.ts";
+import { admit, checkInteger, judge, refreshSecret } from "./admission.ts";
 import type { Tools } from "./attempt.ts";
 import { Board } from "./board.ts";
 import { Commands, type Moved, refused } from "./commands.ts";
@@ -49,9 +49,15 @@ export interface DownloadsOptions extends SweepPolicy {
   lingerMs: number;
   /** Settings that the command line or environment names; they beat the saved ones. */
   settings: SettingsPatch;
+  /**
+   * Source keys that every start asks for: their completed records are not swept. Not given, those that were last
+   * given on this database count.
+   */
+  wanted?: readonly string[];
 }
 
 const SETTINGS_KEY = "settings";
+const WANTED_KEY = "wanted";
 const PAGE = 500;
 
 /** The manager: all that an API family, the command line or a page may ask for. */
@@ -83,8 +89,11 @@ export class Downloads {
     const saved = (await tools.db.setting(SETTINGS_KEY)) as SettingsPatch | undefined;
     downloads.#settings = applyPatch(applyPatch(DEFAULT_SETTINGS, saved ?? {}), options.settings);
     downloads.#runner.applySettings();
+    const lastWanted = ((await tools.db.setting(WANTED_KEY)) as string[] | undefined) ?? [];
+    const wanted = options.wanted ?? lastWanted;
+    if (JSON.stringify(wanted) !== JSON.stringify(lastWanted)) await tools.db.saveSetting(WANTED_KEY, wanted);
     await downloads.#runner.start();
-    downloads.#sweeper.start();
+    downloads.#sweeper.start(new Set(wanted));
     return downloads;
   }
 
@@ -115,6 +124,11 @@ export class Downloads {
   async list(filter: DownloadFilter, page: PageRequest): Promise<Page<Snapshot>> {
     const { items, nextCursor } = await this.#tools.db.list(filter, page);
     return { items: await Promise.all(items.map((row) => this.#show(row))), nextCursor };
+  }
+
+  /** All records of one source, newest first. */
+  async ofSource(key: string): Promise<Download[]> {
+    return (await this.#all({ sourceKey: key })).reverse();
   }
 
   /** Unfinished ones and finished ones that still linger (A7), oldest first. */
@@ -148,9 +162,15 @@ export class Downloads {
     return this.#outcome(await this.#commands.cancel(await this.#mustRow(id)));
   }
 
-  /** Queues a failed or cancelled one again; it continues from what is still on disk. */
-  async retry(id: string): Promise<Outcome> {
-    return this.#outcome(await this.#commands.retry(await this.#mustRow(id)));
+  /**
+   * Queues a failed or cancelled one again; it continues from what is still on disk. An equal `request` may bring
+   * newer secrets for that.
+   */
+  async retry(id: string, request?: StartRequest): Promise<Outcome> {
+    const row = await this.#mustRow(id);
+    const secret = request && judge(this.#tools.sources, this.#options, request).secret;
+    if (secret) await refreshSecret(this.#tools, row, secret);
+    return this.#outcome(await this.#commands.retry(row));
   }
 
   pauseAll(): Promise<BulkOutcome> {

@@ -19,6 +19,7 @@ export class Sweeper {
   readonly #board: Board;
   readonly #policy: SweepPolicy;
   #timer: Timer | undefined;
+  #wanted: ReadonlySet<string> = new Set();
 
   constructor(tools: Tools, board: Board, policy: SweepPolicy) {
     this.#tools = tools;
@@ -26,7 +27,9 @@ export class Sweeper {
     this.#policy = policy;
   }
 
-  start(): void {
+  /** Completed records of the sources in `wanted` stay: they say that nothing need be fetched again. */
+  start(wanted: ReadonlySet<string>): void {
+    this.#wanted = wanted;
     this.#timer ??= setInterval(() => void this.sweep(), EVERY_MS);
     void this.sweep();
   }
@@ -41,9 +44,11 @@ export class Sweeper {
     const { db, clock, log } = this.#tools;
     try {
       await this.#sweepPartials(clock.now() - this.#policy.keepPartialsMs);
-      for (const id of await db.expired(clock.now() - this.#policy.historyMs, BATCH)) {
+      const before = clock.now() - this.#policy.historyMs;
+      for (const id of await db.expired(before, BATCH + this.#wanted.size)) {
         const row = await db.get(id);
-        if (row) await this.forget(row, false);
+        const stays = row?.state === "completed" && this.#wanted.has(row.source.key);
+        if (row && !stays) await this.forget(row, false);
       }
     } catch (error) {
       log.warn("could not sweep old records", { error: String(error) });

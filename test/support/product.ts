@@ -1,7 +1,8 @@
 import { systemClock } from "../../src/core/clock.ts";
 import { Downloads, type DownloadsOptions, type Snapshot } from "../../src/core/downloads.ts";
 import { Journal } from "../../src/core/journal.ts";
-import type { Database, Log } from "../../src/core/ports.ts";
+import type { Database, Log, StartRequest } from "../../src/core/ports.ts";
+import { beginStartup, judgeStartup } from "../../src/core/startup.ts";
 import { openDatabase } from "../../src/db/index.ts";
 import { createRuntimes } from "../../src/engines/index.ts";
 import { createHttp } from "../../src/http/index.ts";
@@ -16,6 +17,8 @@ export interface Product {
   db: Database;
   dir: string;
   models: string;
+  /** Starts what `startup` named; answers what was logged as an error. */
+  begin(): Promise<string[]>;
   /** Resolves with the download once it is in one of these states. */
   reaches(id: string, ...states: Snapshot["state"][]): Promise<Snapshot>;
   /** Resolves once so many bytes of the download have arrived. */
@@ -30,13 +33,15 @@ export interface ProductOptions extends Partial<DownloadsOptions> {
   hfEndpoint?: string;
   hfToken?: string;
   minFreeBytes?: number;
+  /** Downloads that are wanted at every start. */
+  startup?: StartRequest[];
 }
 
 const quiet: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** The real rooms put together as `main` does it, without listeners. */
 export async function openProduct(options: ProductOptions = {}): Promise<Product> {
-  const { dir: given, hfEndpoint, hfToken, minFreeBytes, ...rest } = options;
+  const { dir: given, hfEndpoint, hfToken, minFreeBytes, startup, ...rest } = options;
   const temp = given === undefined ? tempDir("product") : undefined;
   const dir = given ?? (temp?.path as string);
   const clock = systemClock;
@@ -58,6 +63,8 @@ export async function openProduct(options: ProductOptions = {}): Promise<Product
     ...(hfEndpoint && { hfEndpoint }),
     ...(hfToken && { hfToken }),
   });
+  const layout = rest.layout ?? "flat";
+  const entries = judgeStartup(sources, { layout }, startup ?? []);
   const space = minFreeBytes === undefined ? {} : { minFreeBytes };
   const storage = createStorage({ modelsDir: models, hfCacheDir: `${dir}/hub`, clock, log, ...space });
   const secrets = await openSecrets(`${dir}/data`);
@@ -67,11 +74,12 @@ export async function openProduct(options: ProductOptions = {}): Promise<Product
   const downloads = await Downloads.open(
     { db, clock, log, sources, storage, transfer, digests, runtimes, secrets, journal },
     {
-      layout: "flat",
+      layout,
       lingerMs: 15_000,
       keepPartialsMs: 86_400_000,
       historyMs: 30 * 86_400_000,
       settings: {},
+      ...(startup && { wanted: entries.map(({ key }) => key) }),
       ...rest,
     },
   );
@@ -104,6 +112,13 @@ export async function openProduct(options: ProductOptions = {}): Promise<Product
     db,
     dir,
     models,
+    async begin() {
+      const errors: string[] = [];
+      const error = (message: string, fields?: Record<string, unknown>) =>
+        void errors.push(`${message} ${JSON.stringify(fields)}`);
+      await beginStartup(downloads, entries, { ...quiet, error }, new AbortController().signal);
+      return errors;
+    },
     reaches: (id, ...states) =>
       waitFor(id, (s) => states.includes(s.state), `${id} in state ${states.join(" or ")}`),
     has: (id, bytes) => waitFor(id, (s) => s.bytes >= bytes, `${bytes} bytes of ${id}`),

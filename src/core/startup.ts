@@ -1,0 +1,96 @@
+/** Downloads that the configuration asks for at every start (R138a). */
+import { type Defaults, judge } from "./admission.ts";
+import { type Download, isFinished } from "./download.ts";
+import type { Downloads } from "./downloads.ts";
+import { DownloadError, toDownloadError } from "./errors.ts";
+import type { Log, Source, StartRequest } from "./ports.ts";
+
+/** One of them, judged. */
+export interface StartupEntry {
+  /** Counted from 1, as people count what they have written. */
+  number: number;
+  request: StartRequest;
+  /** Source key: the same for equal requests, in every run. */
+  key: string;
+}
+
+/** Names the entry, and the key where one is to blame (F118). */
+export function badEntry(number: number, key: string | null | undefined, message: string): DownloadError {
+  const where = key ? `startup entry ${number}, ${key}` : `startup entry ${number}`;
+  return new DownloadError("invalid_request", `${where}: ${message}`, key ? { param: key } : {});
+}
+
+/** Whether all of them can be started and none stands in another's way. No I/O. Throws `invalid_request`. */
+export function judgeStartup(
+  sources: readonly Source[],
+  defaults: Defaults,
+  requests: readonly StartRequest[],
+): StartupEntry[] {
+  const entries: StartupEntry[] = [];
+  for (const [i, request] of requests.entries()) {
+    const number = i + 1;
+    const key = keyOf(sources, defaults, request, number);
+    const same = entries.find((other) => other.key === key);
+    if (same)
+      throw badEntry(number, null, `the same download as entry ${same.number}; leave one of them out`);
+    const { modelId } = request;
+    const namesake = entries.find((other) => modelId !== undefined && other.request.modelId === modelId);
+    if (namesake) throw badEntry(number, "model_id", `entry ${namesake.number} has it already`);
+    entries.push({ number, request, key });
+  }
+  return entries;
+}
+
+function keyOf(
+  sources: readonly Source[],
+  defaults: Defaults,
+  request: StartRequest,
+  number: number,
+): string {
+  try {
+    return judge(sources, defaults, request).ref.key;
+  } catch (thrown) {
+    const { param, message } = toDownloadError(thrown);
+    throw badEntry(number, param, message);
+  }
+}
+
+/**
+ * Starts what is neither on its way nor there. One that cannot be started is told in the log and keeps no other from
+ * starting. Stops between two of them when `signal` says so.
+ */
+export async function beginStartup(
+  downloads: Downloads,
+  entries: readonly StartupEntry[],
+  log: Log,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const entry of entries) {
+    if (signal.aborted) return;
+    try {
+      const { modelId, state } = await begin(downloads, entry);
+      log.info("startup download", { entry: entry.number, model_id: modelId, state });
+    } catch (thrown) {
+      const { code, message } = toDownloadError(thrown);
+      log.error("a startup download was not started", { entry: entry.number, code, error: message });
+    }
+  }
+}
+
+async function begin(downloads: Downloads, { key, request }: StartupEntry): Promise<Download> {
+  const known = await downloads.ofSource(key);
+  const unfinished = known.find((one) => !isFinished(one.state));
+  const fitting = known.filter((one) => fits(one, request));
+  if (!unfinished) {
+    for (const one of fitting) if (one.state === "completed" && (await downloads.disk.holds(one))) return one;
+    const last = fitting[0];
+    if (last && last.state !== "completed") return (await downloads.retry(last.id, request)).download;
+  }
+  return (await downloads.start(request)).download;
+}
+
+/** Whether that earlier download is what is asked for now: the same names, the same engine. */
+function fits(earlier: Download, { modelId, engine }: StartRequest): boolean {
+  if (modelId !== undefined && earlier.modelId !== modelId) return false;
+  return engine === undefined || JSON.stringify(earlier.engine) === JSON.stringify(engine);
+}
