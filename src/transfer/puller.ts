@@ -53,6 +53,8 @@ export interface Desk {
 const BATCH_BUDGET = 48 << 20;
 const MIN_BATCH = 128 << 10;
 const MAX_BATCH = 512 << 10;
+/** A batch waits no longer than this for more bytes, or half a millisecond per connection, so that writes stay few. */
+const BATCH_AGE_MS = 15;
 
 let open = 0;
 
@@ -162,8 +164,11 @@ export class Puller implements Lane {
   private async receive(response: HttpResponse): Promise<PullEnd> {
     open++;
     const limit = Math.max(MIN_BATCH, Math.min(MAX_BATCH, BATCH_BUDGET / (2 * open)));
+    const age = Math.max(BATCH_AGE_MS, open / 2);
     const { engine, job, written } = this.desk;
-    const writer = new BatchWriter(job.part, this.claim.at, limit, engine.clock, (w) => this.desk.wrote(w));
+    const writer = new BatchWriter(job.part, this.claim.at, limit, age, engine.clock, (w) =>
+      this.desk.wrote(w),
+    );
     this.writer = writer;
     this.position = this.claim.at;
     this.skipping = this.claim.at === 0 && written.total > 0;

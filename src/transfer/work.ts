@@ -6,9 +6,11 @@ import { claimEnd, claimLength, gaps, partLength, type Range, SHORT_CLAIM, split
 import type { Claim, Puller } from "./puller.ts";
 import type { FileState } from "./state.ts";
 
-/** A rest is worth sharing when it would take its owner longer than that, and is no shorter than that. */
-const SHARE_AFTER_MS = 75;
+/** A rest is worth sharing when it would take its owner longer than that, and each has so much of it. */
+const SHARE_AFTER_MS = 100;
 const SHARE_BYTES = 128 << 10;
+/** What a connection did in less time than that says little. */
+const YOUNG_MS = 300;
 
 const claimOf = (start: number, end: number): Claim => ({ start, end, at: start });
 
@@ -71,11 +73,12 @@ export class Work {
   /** The puller whose rest takes longest, when that is worth a helper. */
   private victim(most: number): Puller | undefined {
     if (most === 1) return undefined;
+    const now = this.engine.clock.monotonic();
     let worst: Puller | undefined;
-    let longest = Math.max(SHARE_AFTER_MS, 3 * this.gauge.latencyMs);
+    let longest = Math.max(SHARE_AFTER_MS, 4 * this.gauge.latencyMs);
     for (const puller of this.pullers) {
-      if (puller.state !== "reading" || puller.left < SHARE_BYTES) continue;
-      const takes = puller.left / Math.max(puller.rate, 1e-9);
+      if (puller.state !== "reading" || puller.left < 2 * SHARE_BYTES) continue;
+      const takes = puller.left / Math.max(this.rateOf(puller, now), 1e-9);
       if (takes <= longest) continue;
       worst = puller;
       longest = takes;
@@ -83,13 +86,20 @@ export class Work {
     return worst;
   }
 
+  /** A connection that has just begun is as fast as the others until it has shown what it can do. */
+  private rateOf(puller: Puller, now: number): number {
+    const young = !(now - puller.startedAt > YOUNG_MS) && now - puller.quietSince < YOUNG_MS;
+    return young ? Math.max(puller.rate, this.gauge.laneRate) : puller.rate;
+  }
+
   private takeOver(most: number): Claim | undefined {
     const victim = this.victim(most);
     if (!victim) return undefined;
     const { claim } = victim;
     const end = claim.end;
-    const helper = Math.max(this.gauge.laneRate, victim.rate);
-    const cut = splitPoint(claim.at, end, victim.rate, helper);
+    const rate = this.rateOf(victim, this.engine.clock.monotonic());
+    const cut = splitPoint(claim.at, end, rate, Math.max(this.gauge.laneRate, rate));
+    // Too little to be worth its connection: the helper takes all.
     claim.end = cut - claim.at < SHARE_BYTES ? claim.at : cut;
     if (claim.end === claim.at) victim.cut("overtaken");
     return claimOf(claim.end, end);

@@ -28,7 +28,10 @@ export class BatchWriter {
   constructor(
     private readonly part: PartFile,
     start: number,
+    /** A batch of so many bytes is written at once … */
     private readonly limit: number,
+    /** … a smaller one after so many milliseconds; with the journal's 25 ms this is what a kill costs. */
+    private readonly maxAgeMs: number,
     private readonly clock: Clock,
     private readonly onWritten: (written: Written) => void,
   ) {

@@ -41,6 +41,16 @@ test("every byte is fetched once", async () => {
   expect(origin.sent() - before).toBe(SIZE);
 });
 
+test("towards the end connections share the rest without getting into each other's way", async () => {
+  origin.limits.ratePerConnection = MiB;
+  const [requests, sent] = [origin.log.length, origin.sent()];
+  const { witness, path } = await fetchOne(it, { url: url(), size: SIZE, receipts: [], validator: null });
+  expect(witness.mostConnections).toBe(8);
+  expect(origin.log.length - requests).toBeLessThan(60);
+  expect(origin.sent() - sent).toBeLessThan(SIZE * 1.05);
+  expectWhole(path, TRUE);
+});
+
 test("what was told as written is on disk at that moment", async () => {
   const witness = new Witness();
   const name = "watched.part";

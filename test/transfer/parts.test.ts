@@ -181,7 +181,7 @@ describe("length of a claim", () => {
     ],
     [
       "a digest with work, fast connection",
-      { backlog: 75 * MiB, unclaimed: GiB, laneRate: 900 * perMs },
+      { backlog: 75 * MiB, unclaimed: GiB, laneRate: 700 * perMs },
       16 * MiB,
     ],
     ["far: so long that round trips do not matter", { latencyMs: 100 }, 64 * MiB],

@@ -37,7 +37,7 @@ function writer(limit = 100, start = 0) {
     writes,
     bytes,
     written,
-    it: new BatchWriter(part, start, limit, clock, (w) => void written.push(w)),
+    it: new BatchWriter(part, start, limit, 15, clock, (w) => void written.push(w)),
   };
 }
 
