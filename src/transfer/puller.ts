@@ -54,7 +54,7 @@ const BATCH_BUDGET = 48 << 20;
 const MIN_BATCH = 128 << 10;
 const MAX_BATCH = 512 << 10;
 /** A batch waits no longer than this for more bytes, or half a millisecond per connection, so that writes stay few. */
-const BATCH_AGE_MS = 15;
+const BATCH_AGE_MS = 10;
 
 let open = 0;
 

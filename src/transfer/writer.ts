@@ -1,8 +1,5 @@
 import type { Clock, PartFile } from "../core/ports.ts";
 
-/** A batch waits no longer than that for more bytes; together with the journal's rhythm this is what a kill costs. */
-const MAX_AGE_MS = 10;
-
 export interface Written {
   /** First byte of the run this writer has written without a gap. */
   runStart: number;
@@ -18,7 +15,7 @@ export interface Written {
 export class BatchWriter {
   private batch: Uint8Array[] = [];
   private length = 0;
-  private flushedAt = 0;
+  private flushedAt: number;
   private runStart: number;
   /** Position of the batch. */
   private at: number;
@@ -30,13 +27,14 @@ export class BatchWriter {
     start: number,
     /** A batch of so many bytes is written at once … */
     private readonly limit: number,
-    /** … a smaller one after so many milliseconds; with the journal's 25 ms this is what a kill costs. */
+    /** … a smaller one after so many milliseconds; together with the journal's rhythm this is what a kill costs. */
     private readonly maxAgeMs: number,
     private readonly clock: Clock,
     private readonly onWritten: (written: Written) => void,
   ) {
     this.runStart = start;
     this.at = start;
+    this.flushedAt = clock.monotonic();
   }
 
   /** Where the next chunk belongs. */
@@ -67,7 +65,7 @@ export class BatchWriter {
 
   /** Writes what has been waiting too long. Called every few milliseconds, and by a chunk that comes late enough itself. */
   tick(now: number): void {
-    if (this.length > 0 && !this.inFlight && now - this.flushedAt >= MAX_AGE_MS) this.flush();
+    if (this.length > 0 && !this.inFlight && now - this.flushedAt >= this.maxAgeMs) this.flush();
   }
 
   /** Everything given is on disk when this resolves. Rejects with the error of the first write that failed. */
