@@ -1,5 +1,5 @@
 import { Database } from "bun:sqlite";
-import { copyFileSync, linkSync, mkdirSync, statSync } from "node:fs";
+import { copyFileSync, linkSync, mkdirSync, statSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import { tempDir } from "./temp.ts";
 import { Lines } from "./until.ts";
@@ -59,10 +59,14 @@ function isFresh(): boolean {
 const modifiedAt = (path: string): number => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
 
 async function build(): Promise<void> {
+  const begun = new Date();
   const child = Bun.spawn([process.execPath, "build.ts"], { cwd: ROOT, stdout: "pipe", stderr: "pipe" });
   const output = [new Lines(child.stdout), new Lines(child.stderr)];
-  if ((await child.exited) !== 0 || modifiedAt(BUILT) === 0)
+  const [code] = await Promise.all([child.exited, ...output.map((it) => it.closed)]);
+  if (code !== 0 || modifiedAt(BUILT) === 0)
     throw new Error(`the executable could not be built:\n${output.flatMap((it) => it.all).join("\n")}`);
+  // What was changed while it was being made may be missing in it.
+  utimesSync(BUILT, begun, begun);
 }
 
 function pin(path: string): string {
