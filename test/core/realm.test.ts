@@ -4,7 +4,7 @@ import { openProduct } from "../support/product.ts";
 import { MB } from "./support.ts";
 
 test("F38 F39 a realm on another host is never contacted, and the token stays where it belongs", async () => {
-  await using realm = await startOrigin({ resources: [{ path: "/token", content: "{}" }] });
+  await using realm = await startOrigin({ resources: [{ path: "/token", seed: 2, size: 2 }] });
   await using origin = await startOrigin({ resources: [{ path: "/m.gguf", seed: 1, size: MB }] });
   const challenge = `Bearer realm="${realm.url("/token")}",service="models"`;
   origin.on({}, { kind: "respond", status: 401, headers: { "WWW-Authenticate": challenge } });

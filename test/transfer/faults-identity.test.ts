@@ -1,4 +1,4 @@
-/** Whether it is still the same file: F24-F29, F70. */
+/** Whether it is still the same file: F24-F29, F70, F77. */
 import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
 import type { Validator } from "../../src/core/download.ts";
 import { generated, sha256 } from "../support/bytes.ts";
@@ -181,4 +181,10 @@ test("what the validator belonged to is told, once per version", async () => {
       validator: { etag: '"old"', lastModified: null, size: SIZE, origin: origin.base },
     },
   ]);
+});
+
+test("F77 with no promised digest nothing is hashed, and nothing is called verified", async () => {
+  const { result, witness } = await attempt(it, { url: origin.url("/m") });
+  expect(result).toEqual({ size: SIZE, digest: null, verified: false });
+  expect(witness.events).toEqual(["identified"]);
 });
