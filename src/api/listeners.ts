@@ -56,7 +56,11 @@ export class Listeners {
   async stop(): Promise<void> {
     const servers = this.#servers.splice(0);
     const idle = Promise.all(servers.map((server) => server.stop()));
-    await Promise.race([idle, Bun.sleep(STOP_MS)]);
+    const late = Promise.withResolvers<unknown>();
+    // One that is left running would hold up the end of the process.
+    const timer = setTimeout(late.resolve, STOP_MS);
+    await Promise.race([idle, late.promise]);
+    clearTimeout(timer);
     await Promise.all(servers.map((server) => server.stop(true)));
   }
 
