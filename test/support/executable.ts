@@ -1,11 +1,11 @@
 import { Database } from "bun:sqlite";
-import { copyFileSync, linkSync, mkdirSync, statSync, utimesSync } from "node:fs";
+import { copyFileSync, linkSync, mkdirSync, readdirSync, rmSync, statSync, utimesSync } from "node:fs";
 import { join } from "node:path";
-import { tempDir } from "./temp.ts";
 import { Lines } from "./until.ts";
 
 const ROOT = join(import.meta.dir, "..", "..");
-const BUILT = join(ROOT, "dist", "modelhaul");
+const DIST = join(ROOT, "dist");
+const BUILT = join(DIST, "modelhaul");
 /** What ends up in the executable, or decides how it is made. */
 const INGREDIENTS = ["src/**/*", "web/**/*", "build.ts", "package.json", "bun.lock"];
 const LOCK_EVERY_MS = 100;
@@ -23,11 +23,12 @@ export function executable(): Promise<string> {
 }
 
 async function make(): Promise<string> {
-  mkdirSync(join(ROOT, "dist"), { recursive: true });
+  mkdirSync(DIST, { recursive: true });
   const lock = await lockBuild();
   try {
+    dropDeadPins();
     if (!isFresh()) await build();
-    return pin(BUILT);
+    return pin();
   } finally {
     lock.close();
   }
@@ -35,7 +36,7 @@ async function make(): Promise<string> {
 
 /** Dies with the process that holds it, however that ends. */
 async function lockBuild(): Promise<Database> {
-  const lock = new Database(join(ROOT, "dist", ".build.lock"));
+  const lock = new Database(join(DIST, ".build.lock"));
   lock.run("PRAGMA busy_timeout = 0");
   for (;;) {
     try {
@@ -69,12 +70,29 @@ async function build(): Promise<void> {
   utimesSync(BUILT, begun, begun);
 }
 
-function pin(path: string): string {
-  const pinned = tempDir("executable").at("modelhaul");
+/** Of earlier runs, which had no chance to clean up: `bun test` ends without an exit event. */
+function dropDeadPins(): void {
+  for (const name of readdirSync(DIST)) {
+    const pid = /^\.run-(\d+)$/.exec(name)?.[1];
+    if (pid !== undefined && !isAlive(Number(pid))) rmSync(join(DIST, name), { force: true });
+  }
+}
+
+function isAlive(pid: number): boolean {
   try {
-    linkSync(path, pinned);
+    return process.kill(pid, 0);
+  } catch (error) {
+    return error instanceof Error && "code" in error && error.code === "EPERM";
+  }
+}
+
+function pin(): string {
+  const pinned = join(DIST, `.run-${process.pid}`);
+  rmSync(pinned, { force: true });
+  try {
+    linkSync(BUILT, pinned);
   } catch {
-    copyFileSync(path, pinned);
+    copyFileSync(BUILT, pinned);
   }
   return pinned;
 }
