@@ -37,11 +37,6 @@ export interface DaemonOptions {
   apiKey?: string;
 }
 
-const running = new Set<Subprocess>();
-process.on("exit", () => {
-  for (const child of running) child.kill("SIGKILL");
-});
-
 const STOP_MS = 5_000;
 const POLL_MS = 20;
 
@@ -50,7 +45,7 @@ export function cleanEnv(home: string, more: Record<string, string> = {}): Recor
   return { PATH: process.env.PATH ?? "", HOME: home, ...more };
 }
 
-/** The executable with these arguments, not waited for. Ended at the latest with the test process. `wrap`: run by that. */
+/** The executable with these arguments, not waited for: the caller ends it. `wrap`: a command that runs it. */
 export async function spawnExecutable(
   args: readonly string[],
   env: Record<string, string>,
@@ -62,8 +57,6 @@ export async function spawnExecutable(
     stdout: "pipe",
     stderr: "pipe",
   });
-  running.add(child);
-  void child.exited.then(() => running.delete(child));
   return { child, out: new Lines(child.stdout), err: new Lines(child.stderr) };
 }
 
@@ -84,7 +77,7 @@ export async function runExecutable(args: readonly string[], env: Record<string,
   return { code, out: out.all.join("\n"), err: err.all.join("\n"), ms: performance.now() - begun };
 }
 
-/** A daemon from the built executable. `await using` ends it, and says what it logged when a test has failed. */
+/** A daemon from the built executable. `await using` ends it; nothing else does when a test fails. */
 export class Daemon implements AsyncDisposable {
   readonly dataDir: string;
   readonly modelsDir: string;
