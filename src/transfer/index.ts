@@ -9,6 +9,8 @@ export type { Patience, TransferOptions } from "./options.ts";
 export type { StallRules } from "./stall.ts";
 
 const TICK_MS = 10;
+/** The wall clock went so far ahead of the other one: the machine has slept, or the clock was set (F112). */
+const SLEPT_MS = 10_000;
 
 /** How bytes move: parts over several connections, verified while they arrive, resumable at every byte. */
 export function createTransfer(
@@ -25,8 +27,22 @@ export function createTransfer(
   const permits = new Permits(clock, limits, patience.hostBackoffMs);
   const shaper = new Shaper(clock);
   const digests = new DigestPool(options.digestWorkers);
-  const ticks = new Set<(now: number) => void>();
+  const ticks = new Set<(now: number, woke: boolean) => void>();
   let timer: Timer | undefined;
+  let offset = clock.now() - clock.monotonic();
+  const tickAll = (): void => {
+    const now = clock.monotonic();
+    const ahead = clock.now() - now - offset;
+    offset += ahead;
+    for (const tick of ticks) {
+      try {
+        tick(now, ahead > SLEPT_MS);
+      } catch (error) {
+        // An observer's mistake costs its own file a look, not the process its life (F115).
+        log.error("a transfer could not be looked after", { error: String(error) });
+      }
+    }
+  };
 
   const engine: Engine = {
     http,
@@ -43,10 +59,10 @@ export function createTransfer(
     digestLagBytes: given.digestLagBytes,
     watch(tick) {
       ticks.add(tick);
-      timer ??= setInterval(() => {
-        const now = clock.monotonic();
-        for (const it of ticks) it(now);
-      }, TICK_MS);
+      if (timer === undefined) {
+        offset = clock.now() - clock.monotonic();
+        timer = setInterval(tickAll, TICK_MS);
+      }
       return () => {
         ticks.delete(tick);
         if (ticks.size > 0) return;

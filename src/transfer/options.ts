@@ -22,7 +22,7 @@ export interface TransferOptions {
   log: Log;
   /** Most connections of one download; may be changed while running. */
   connectionsPerDownload: number;
-  /** Default 64. */
+  /** Default 160. */
   maxConnectionsPerHost?: number;
   /** Default 200, which leaves the client some of its 250 for listings. */
   maxConnections?: number;
@@ -54,14 +54,17 @@ export interface Engine {
   readonly smallBytes: number;
   readonly maxUnknownBytes: number;
   readonly digestLagBytes: number;
-  /** Looks after a running transfer every few milliseconds until the function it gives back is called. */
-  watch(tick: (now: number) => void): () => void;
+  /**
+   * Looks after a running transfer every few milliseconds until the function it gives back is called. `woke`: the
+   * machine has slept, and its connections are not what they were.
+   */
+  watch(tick: (now: number, woke: boolean) => void): () => void;
 }
 
 export const PATIENCE: Patience = { tries: 3, baseMs: 200, hostMs: 10_000, hostBackoffMs: 500 };
 
 export const DEFAULTS = {
-  maxConnectionsPerHost: 64,
+  maxConnectionsPerHost: 160,
   maxConnections: 200,
   partBytes: 16 << 20,
   smallBytes: 1 << 20,

@@ -12,7 +12,7 @@ import { type Desk, type PullEnd, Puller } from "./puller.ts";
 import { Scale } from "./scale.ts";
 import { complaint, type Lane } from "./stall.ts";
 import { type FileState, Restart } from "./state.ts";
-import type { Troubles } from "./trouble.ts";
+import type { Beside, Troubles } from "./trouble.ts";
 import { Work } from "./work.ts";
 import type { Written } from "./writer.ts";
 
@@ -30,6 +30,8 @@ export class Round implements Desk {
   private readonly gauge = new Gauge();
   private readonly work: Work;
   private replaceAt = 0;
+  /** Asked last, or about to be. */
+  private host = "";
   private shown = 0;
   private idle: (() => void) | undefined;
   /** Pullers wait here for the digest. */
@@ -65,7 +67,7 @@ export class Round implements Desk {
     const interrupt = (): void => this.finish(() => this.ended.reject(signal.reason));
     signal.addEventListener("abort", interrupt, { once: true });
     if (signal.aborted) interrupt();
-    const unwatch = this.engine.watch((now) => this.tick(now));
+    const unwatch = this.engine.watch((now, woke) => this.tick(now, woke));
     if (this.session) {
       this.session.onProgress = () => this.catchUp();
       this.session.onFailure = (error) => this.finish(() => this.ended.reject(error));
@@ -115,7 +117,8 @@ export class Round implements Desk {
 
   /** One request; false when this place is not needed any more. */
   private async turn(): Promise<boolean> {
-    const grant = await this.lease.take();
+    const grant = await this.locate();
+    if (!grant) return !this.over;
     const permit = await this.permit(grant);
     const claim =
       permit && !this.over && grant.version === this.lease.version
@@ -130,8 +133,7 @@ export class Round implements Desk {
     const end = await this.pull(puller);
     if (this.over) return false;
     if (end.kind === "short" && this.endIsHere(puller)) return !this.over;
-    const beside = { moving: this.moving(), signal: this.stop.signal, crowded: () => this.crowded() };
-    const next = await this.troubles.after(puller, end, beside);
+    const next = await this.troubles.after(puller, end, this.beside());
     if (this.state.complete) this.finish(() => this.ended.resolve());
     return next === "again";
   }
@@ -153,6 +155,21 @@ export class Round implements Desk {
     }
   }
 
+  /** Where to ask; undefined when the source has to be asked again. */
+  private async locate(): Promise<Grant | undefined> {
+    const askedAt = this.engine.clock.monotonic();
+    try {
+      return await this.lease.take();
+    } catch (error) {
+      if (!this.over) await this.troubles.unlocated(error, askedAt, this.beside());
+      return undefined;
+    }
+  }
+
+  private beside(): Beside {
+    return { moving: this.moving(), signal: this.stop.signal, crowded: () => this.crowded() };
+  }
+
   /** The right to ask; undefined when the place is better given up. */
   private async permit(grant: Grant): Promise<Permit | undefined> {
     const { permits, patience } = this.engine;
@@ -164,6 +181,7 @@ export class Round implements Desk {
         const { code, message, status } = gate.why;
         throw new DownloadError(code, message, { status, retryAfterMs: Math.round(gate.ms) });
       }
+      this.host = host;
       return await permits.acquire(this.job.downloadId, this.rank, host, this.stop.signal);
     } catch (error) {
       this.lease.settle(grant);
@@ -303,8 +321,9 @@ export class Round implements Desk {
 
   /* ---------------------------------------------------------------- every few milliseconds */
 
-  private tick(now: number): void {
+  private tick(now: number, woke: boolean): void {
     if (this.over) return;
+    if (woke) for (const puller of this.pullers) puller.cut("silent");
     for (const puller of this.pullers) puller.tick(now);
     this.gauge.tick(now, this.pullers);
     this.complain(now);
@@ -319,7 +338,7 @@ export class Round implements Desk {
       latencyMs: this.gauge.latencyMs,
       held: cause !== "remote" || this.lanes < this.scale.target,
     });
-    const main = this.gauge.cause(cause, now);
+    const main = cause && this.gauge.cause(cause, now);
     if (main) this.job.observer.bottleneck(main);
     this.showConnections();
     this.spawn();
@@ -340,9 +359,10 @@ export class Round implements Desk {
     }
   }
 
-  /** What holds the bytes back at this moment. */
-  private cause(): Bottleneck {
-    if (this.pullers.size === 0 && this.lanes > 0) return "host_limit";
-    return holdUp(this.pullers);
+  /** What holds the bytes back at this moment; undefined while they wait for other files of the download. */
+  private cause(): Bottleneck | undefined {
+    if (this.pullers.size > 0) return holdUp(this.pullers);
+    const { permits } = this.engine;
+    return permits.gated(this.host) || permits.hostIsFull(this.host) ? "host_limit" : undefined;
   }
 }

@@ -27,6 +27,8 @@ export interface ScaleTimes {
 
 const DEFAULTS: ScaleTimes = { startMs: 25, steadyMs: 200, probeMs: 400, maxProbeMs: 6_000 };
 
+/** What one connection brings is measured alone, then that of so many. */
+const FIRST_STEP = 4;
 /** Doubling goes on while each doubling brings at least this much. */
 const STARTUP_GAIN = 1.25;
 /** An added connection stays when it brings 5 %, or half of its fair share where that is less. */
@@ -123,7 +125,7 @@ export class Scale {
       return;
     }
     this.base = { count: this.target, rate };
-    const next = Math.min(this.target * 2, input.most);
+    const next = Math.min(this.target === 1 ? FIRST_STEP : this.target * 2, input.most);
     if (next > this.target) this.move(next, input.now);
     else this.settle(this.target, rate, input.now);
   }

@@ -104,13 +104,20 @@ export class Troubles {
       if (UNREACHABLE.has(error.code) && this.engine.permits.activeOn(host) === 0)
         this.engine.permits.gate(host, error);
     }
-    return this.again(puller, error, beside);
+    return this.again(puller.askedAt, error, beside);
+  }
+
+  /** The source could not say where the file is now. */
+  unlocated(thrown: unknown, askedAt: number, beside: Beside): Promise<Next> {
+    const error = toDownloadError(thrown);
+    if (error.verdict !== "retry") throw error;
+    return this.again(askedAt, error, beside);
   }
 
   /** Waits and tries again, or throws when that has been done often enough without a new byte. */
-  private async again(puller: Puller, error: DownloadError, beside: Beside): Promise<Next> {
+  private async again(askedAt: number, error: DownloadError, beside: Beside): Promise<Next> {
     const now = this.engine.clock.monotonic();
-    const pause = this.patience.failed(this.state.gained, puller.askedAt, now, Math.random());
+    const pause = this.patience.failed(this.state.gained, askedAt, now, Math.random());
     if (pause === undefined) {
       const hopeless = error.code === "protocol" && !this.state.worked;
       throw hopeless
@@ -129,11 +136,11 @@ export class Troubles {
   ): Next | Promise<Next> {
     switch (verdict.kind) {
       case "refused":
-        return this.refused(puller, verdict.error, response, beside);
+        return this.refused(puller, verdict.error, response);
       case "limited":
         return this.limited(puller, verdict.error, beside);
       case "failed":
-        return this.again(puller, verdict.error, beside);
+        return this.again(puller.askedAt, verdict.error, beside);
       case "changed":
         return this.changed(verdict, response);
       case "end":
@@ -146,12 +153,7 @@ export class Troubles {
   }
 
   /** The address is a lease: asked for again once for all, and believed when it fails twice in a row (F40, F42). */
-  private refused(
-    puller: Puller,
-    error: DownloadError,
-    response: HttpResponse,
-    beside: Beside,
-  ): Next | Promise<Next> {
+  private refused(puller: Puller, error: DownloadError, response: HttpResponse): Next | Promise<Next> {
     const version = puller.addressVersion;
     if (version !== this.lease.version) return "again";
     if (this.lease.workedVersion === version) this.refusals = 0;
@@ -163,7 +165,6 @@ export class Troubles {
       return "again";
     }
     if (led && (response.status === 403 || response.status === 400) && this.loosen()) return "again";
-    if (beside.moving > 0) return "retire";
     throw this.refusal(error, response);
   }
 
@@ -269,6 +270,6 @@ export class Troubles {
     // Nothing at byte 0, or a range that has to be good is refused: one plain question tells (F19, F20, F41).
     if (this.loosen()) return "again";
     const text = `${this.job.label}: ${puller.permit.host} refuses every range (416).`;
-    return this.again(puller, new DownloadError("bad_range", text, { status: 416 }), beside);
+    return this.again(puller.askedAt, new DownloadError("bad_range", text, { status: 416 }), beside);
   }
 }

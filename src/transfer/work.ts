@@ -38,7 +38,8 @@ export class Work {
     const [gap, ...rest] = this.open();
     if (!gap) return this.takeOver(most);
     if (state.style === "open") return claimOf(gap.start, gap.end);
-    if (state.size === null) return claimOf(gap.start, gap.start + SHORT_CLAIM);
+    if (state.size === null)
+      return claimOf(gap.start, gap.start + Math.min(SHORT_CLAIM, this.engine.partBytes));
     if (this.plain) return claimOf(0, state.size);
     const part = partLength(state.size, this.engine.partBytes);
     const length = claimLength({

@@ -197,6 +197,46 @@ test("a source that cannot locate the file any more says why", async () => {
   expect(end).toBe("gated");
 });
 
+test("a hub that cannot be asked for a moment while the link is renewed costs nothing", async () => {
+  let asked = 0;
+  const locate = async () => {
+    if (++asked === 2 || asked === 3) throw new DownloadError("server_error", "hub answered 502");
+    return { url: cdn.sign("/signed") };
+  };
+  const witness = new Witness();
+  witness.onWritten = () => {
+    witness.onWritten = undefined;
+    cdn.expireLinks();
+  };
+  cdn.limits.ratePerConnection = 8 * MiB;
+  const { end, path } = await attempt(it, { url: "", locate, witness });
+  delete cdn.limits.ratePerConnection;
+  expect([end, asked, witness.restarts]).toEqual(["done", 4, []]);
+  expectWhole(path, TRUE);
+});
+
+test("F33 https that leads to http is refused", async () => {
+  await using safe = await startOrigin({ tls: "valid", resources: [{ path: "/m", seed: 1, size: SIZE }] });
+  await using trusting = rig(safe.caFile ? { caFile: safe.caFile } : {});
+  safe.on({ times: 1 }, { kind: "redirect", to: hub.url("/m") });
+  expect(await attempt(trusting, { url: safe.url("/m") })).toMatchObject({ end: "redirects" });
+  const { end, path } = await attempt(trusting, { url: safe.url("/m") });
+  expect(end).toBe("done");
+  expectWhole(path, TRUE);
+});
+
+test("F64 TLS that ends without its goodbye is a cut, not an end", async () => {
+  await using safe = await startOrigin({
+    tls: "valid",
+    resources: [{ path: "/m", seed: 1, size: SIZE, ranges: false, etag: null }],
+  });
+  await using trusting = rig(safe.caFile ? { caFile: safe.caFile } : {});
+  safe.on({ times: 1 }, { kind: "truncate", at: MiB });
+  const { end, witness, path } = await attempt(trusting, { url: safe.url("/m") });
+  expect([end, witness.restarts.length]).toEqual(["done", 1]);
+  expectWhole(path, TRUE);
+});
+
 test("F74 a refusal beside a clock that is wrong is called by its name", async () => {
   hub.on({}, { kind: "respond", status: 403, headers: { Date: "{date:-7200}" } });
   const { end, error } = await attempt(it, { url: hub.url("/m") });

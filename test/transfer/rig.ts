@@ -91,7 +91,7 @@ export interface Rig extends AsyncDisposable {
   readonly dir: string;
 }
 
-export interface RigOptions extends Partial<Omit<TransferOptions, "http" | "clock" | "log">> {
+export interface RigOptions extends Partial<Omit<TransferOptions, "http" | "log">> {
   http?: Http;
   caFile?: string;
 }
