@@ -3,17 +3,14 @@ import { lstatSync, readFileSync, readlinkSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { cleanEnv, startDaemon } from "../support/daemon.ts";
 import { awkwardRepo, ggufRepo, type Hub, safetensorsRepo, startHub } from "../support/hub.ts";
+import { pythonWithHub } from "../support/python.ts";
 import { tempDir } from "../support/temp.ts";
 import { filesBelow, sha256File } from "./support.ts";
 
 const GGUF = "acme/tiny-gguf";
 const AWKWARD = "acme/awkward";
 
-const python = ["python3", "python"].find(
-  (name) => Bun.which(name) && Bun.spawnSync([name, "-c", "import huggingface_hub"]).exitCode === 0,
-);
-if (!python)
-  console.warn("SKIPPED: Python's own look into the cache; needs python3 with the package huggingface_hub");
+const python = pythonWithHub("Python's own look into the cache");
 
 /** What protocols/huggingface.md §7 asks of one repository in the cache. */
 async function expectStructure(cache: string, hub: Hub, id: string): Promise<void> {

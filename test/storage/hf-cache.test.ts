@@ -14,6 +14,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
+import { pythonWithHub } from "../support/python.ts";
 import { COMMIT, failure, gitSha1, input, Place, sha256, store } from "./support.ts";
 
 const hub = { layout: "hf-cache" as const };
@@ -219,16 +220,7 @@ describe("taking away", () => {
   });
 });
 
-/** A Python that has huggingface_hub, from PATH. */
-const python = (() => {
-  const found = Bun.which("python3");
-  if (found === null) return undefined;
-  return Bun.spawnSync([found, "-c", "import huggingface_hub"], { stderr: "ignore" }).success
-    ? found
-    : undefined;
-})();
-if (!python)
-  console.warn("SKIPPED: Python's own reading of the cache; needs python3 with the package huggingface_hub");
+const python = pythonWithHub("Python's own reading of the cache");
 
 test.skipIf(!python)(
   "Python's huggingface_hub finds everything offline and calls the cache sound",
