@@ -11,7 +11,7 @@ export type Outcome =
 /** The right to have one request open. */
 export interface Permit {
   readonly host: string;
-  /** The answer came from another host: the permit counts there from now on. */
+  /** The first host sent us on well, and another one answered: the permit counts there from now on. */
   moveTo(host: string): void;
   report(outcome: Outcome): void;
   release(): void;
@@ -162,11 +162,15 @@ export class Permits {
       },
       moveTo: (other) => {
         if (other === at || !open) return;
-        host.active--;
-        this.forgetIdle(at, host);
+        const [left, leftAt] = [host, at];
         at = other;
         host = this.host(other);
         host.active++;
+        left.active--;
+        // A hub that only redirects gives no other sign of being well again.
+        this.report(left, "ok");
+        this.forgetIdle(leftAt, left);
+        if (this.turns.size > 0) this.pump();
       },
       report: (outcome) => this.report(host, outcome),
       release: () => {

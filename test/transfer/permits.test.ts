@@ -154,3 +154,19 @@ test("a permit moves to the host that answered", async () => {
   permit.release();
   expect(all.activeOn("cdn")).toBe(1);
 });
+
+test("F47 F71 a hub that redirects well is trusted again, though no body ever comes from it", async () => {
+  const { clock, all, ask } = permits({ perHost: 4 });
+  const first = await ask("a", "hub");
+  first.report("refused");
+  first.release();
+  all.gate("hub", limited, 1_000);
+  const wanted = ["a", "b", "c", "d", "e"].map((download) => ask(download, "hub"));
+  await clock.advance(10_000);
+  expect(await granted(wanted)).toEqual([true, false, false, false, false]);
+  (await wanted[0]!).moveTo("cdn");
+  expect(await granted(wanted)).toEqual([true, true, true, false, false]);
+  await clock.advance(6_000);
+  (await wanted[1]!).moveTo("cdn");
+  expect(await granted(wanted)).toEqual([true, true, true, true, true]);
+});
