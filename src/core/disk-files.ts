@@ -20,6 +20,13 @@ export interface Verification {
   matches: boolean | null;
 }
 
+/** Removes a record's file from disk, unless another download works on it or has finished with it (F91). */
+export async function removeFromDisk({ db, storage }: Tools, file: File): Promise<void> {
+  if (file.state !== "done" || file.target === null) return;
+  const owners = await db.filesByTarget(file.target);
+  if (owners.every((other) => other.downloadId === file.downloadId)) await storage.remove(file.target);
+}
+
 /** What is on disk: finished files of all downloads, and what can be done with one. */
 export class DiskFiles {
   readonly #tools: Tools;
@@ -54,7 +61,10 @@ export class DiskFiles {
     return { file: updated ?? file, digest, matches };
   }
 
-  /** Removes the file from disk and from the list. Refused while its download still works on others. */
+  /**
+   * Removes the file from the list, and from disk unless another download has it too. Refused while its download still
+   * works on others.
+   */
   async remove(id: number): Promise<void> {
     const file = await this.#find(id);
     const download = await this.#tools.db.get(file.downloadId);
@@ -64,7 +74,7 @@ export class DiskFiles {
         `'${file.path}' belongs to a download that is ${download.state}; cancel it first.`,
       );
     }
-    if (file.target !== null) await this.#tools.storage.remove(file.target);
+    await removeFromDisk(this.#tools, file);
     await this.#tools.db.deleteFile(id);
   }
 

@@ -1,5 +1,6 @@
 import type { Tools } from "./attempt.ts";
 import type { Board } from "./board.ts";
+import { removeFromDisk } from "./disk-files.ts";
 import type { Download } from "./download.ts";
 import { discardPartials } from "./settle.ts";
 
@@ -55,15 +56,11 @@ export class Sweeper {
     }
   }
 
-  /** Deletes a finished record; with `files` also what it brought. */
+  /** Deletes a finished record; with `files` also what it brought and no other download has. */
   async forget(row: Download, files: boolean): Promise<void> {
-    const { db, storage, secrets } = this.#tools;
+    const { db, secrets } = this.#tools;
     await discardPartials(this.#tools, row);
-    if (files) {
-      for (const file of await db.files(row.id)) {
-        if (file.state === "done" && file.target !== null) await storage.remove(file.target);
-      }
-    }
+    if (files) for (const file of await db.files(row.id)) await removeFromDisk(this.#tools, file);
     await secrets.delete(row.id);
     await this.#board.remove(row);
   }
