@@ -13,7 +13,7 @@ export async function adoptPresent(attempt: Attempt): Promise<string[]> {
     if (!target) continue;
     const present = attempt.plan.present?.get(file.id);
     if (present !== undefined) {
-      if (file.state !== "done") await markDone(attempt, file, present, file.digest);
+      if (file.state !== "done") await adoptNamed(attempt, file, present);
       continue;
     }
     const stored = await attempt.tools.storage.stat(target.path);
@@ -32,6 +32,21 @@ export async function adoptPresent(attempt: Attempt): Promise<string[]> {
     await markDone(attempt, file, target.path, ours.computed);
   }
   return strange;
+}
+
+/**
+ * A file whose name says its digest: read once, for a name proves nothing about bytes (F93). A damaged one is no longer
+ * `present`, so that it is fetched and its place taken.
+ */
+async function adoptNamed(attempt: Attempt, file: File, path: string): Promise<void> {
+  const { tools, plan, signal } = attempt;
+  const { digest } = file;
+  // The name in the snapshot may still be missing: `finish` makes it.
+  const content = (await tools.storage.stat(path)).exists ? path : (plan.targets.get(file.id)?.blob ?? path);
+  const computed = digest && (await tools.digests.file(content, digest.algorithm, signal));
+  if (computed?.hex === digest?.hex) return markDone(attempt, file, path, computed);
+  plan.present?.delete(file.id);
+  attempt.warn(`${file.path}: what was on disk has another content than the hub's file; it is fetched anew`);
 }
 
 /** Why the file there is the one asked for; undefined when it is not. */

@@ -1,6 +1,6 @@
 import { constants } from "node:fs";
-import { copyFile, lstat, readlink, rename, stat, symlink } from "node:fs/promises";
-import { dirname, relative } from "node:path";
+import { copyFile, lstat, open, readlink, rename, stat, symlink } from "node:fs/promises";
+import { dirname, join, relative } from "node:path";
 import { DownloadError } from "../../core/errors.ts";
 import { PART_SUFFIX } from "../../core/paths.ts";
 import type { Directories } from "../directories.ts";
@@ -26,13 +26,15 @@ export class Links {
 
   /**
    * Makes `path` a relative link to `blob` (protocols/huggingface.md §7 rule 4); where links cannot be made, the file
-   * itself moves there when it is `fresh`, a copy of it when others may use the blob already (§7.1).
+   * itself moves there when it is `fresh`, a copy of it when others may use the blob already (§7.1). `fresh` content was
+   * fetched because what stood at `path` was not it: another content there that is no link is somebody's,
+   * `name_collision` (F91).
    */
   async point(path: string, blob: string, fresh: boolean): Promise<void> {
     const dir = dirname(path);
     await this.#directories.ensure(dir);
     await onDisk("link", path, async () => {
-      if (this.#symlinks) this.#symlinks = await tryLink(relative(dir, blob), path);
+      if (this.#symlinks) this.#symlinks = await tryLink(relative(dir, blob), path, fresh);
       if (!this.#symlinks) await place(blob, path, fresh);
     });
     await this.#directories.sync(dir);
@@ -40,19 +42,19 @@ export class Links {
 }
 
 /** False when symbolic links cannot be made here. */
-async function tryLink(to: string, path: string): Promise<boolean> {
+async function tryLink(to: string, path: string, fresh: boolean): Promise<boolean> {
   try {
     await symlink(to, path);
   } catch (error) {
     if (NO_SYMLINKS.has(codeOf(error))) return false;
     if (codeOf(error) !== "EEXIST") throw error;
-    await replaceLink(to, path);
+    await replaceLink(to, path, fresh);
   }
   return true;
 }
 
 /** The name is there: fine when it means the same content, replaced when it is a link to another, else somebody's file. */
-async function replaceLink(to: string, path: string): Promise<void> {
+async function replaceLink(to: string, path: string, fresh: boolean): Promise<void> {
   const there = await lstat(path);
   if (there.isSymbolicLink()) {
     if ((await readlink(path)) === to) return;
@@ -61,18 +63,43 @@ async function replaceLink(to: string, path: string): Promise<void> {
     await rename(aside, path);
     return;
   }
-  const blob = await ifThere(stat(`${dirname(path)}/${to}`));
-  if (there.isFile() && (blob === undefined || there.size === blob.size)) return;
-  throw new DownloadError(
+  const blob = join(dirname(path), to);
+  const size = (await ifThere(stat(blob)))?.size ?? there.size;
+  if (there.isFile() && there.size === size && (!fresh || (await isEqual(blob, path)))) return;
+  throw collision(path);
+}
+
+const collision = (path: string) =>
+  new DownloadError(
     "name_collision",
     `${path} has another content than the hub's file: remove it, then retry.`,
   );
-}
 
 async function place(blob: string, path: string, fresh: boolean): Promise<void> {
-  if (await ifThere(lstat(path))) return;
+  const there = await ifThere(lstat(path));
+  if (there && fresh && !there.isSymbolicLink() && !(await isEqual(blob, path))) throw collision(path);
+  if (there) return;
   if (fresh) return rename(blob, path);
   const aside = `${path}.copy${PART_SUFFIX}`;
   await copyFile(blob, aside, constants.COPYFILE_FICLONE);
   await rename(aside, path);
+}
+
+const PIECE = 1 << 20;
+
+/** Whether two files have the same bytes. */
+async function isEqual(a: string, b: string): Promise<boolean> {
+  await using left = await open(a);
+  await using right = await open(b);
+  if ((await left.stat()).size !== (await right.stat()).size) return false;
+  const [ours, theirs] = [Buffer.alloc(PIECE), Buffer.alloc(PIECE)];
+  for (let at = 0; ; ) {
+    const [{ bytesRead }, other] = await Promise.all([
+      left.read(ours, 0, PIECE, at),
+      right.read(theirs, 0, PIECE, at),
+    ]);
+    if (bytesRead !== other.bytesRead || !ours.equals(theirs)) return false;
+    if (bytesRead === 0) return true;
+    at += bytesRead;
+  }
 }

@@ -1,0 +1,59 @@
+import { describe, expect, test } from "bun:test";
+import { copyFileSync, readFileSync, realpathSync, unlinkSync, writeFileSync } from "node:fs";
+import { ggufRepo, startHub } from "../support/hub.ts";
+import { openProduct } from "../support/product.ts";
+import { digest, MB } from "./support.ts";
+
+const hub = () => startHub({ repos: [ggufRepo("acme/tiny-gguf", { quantizations: { Q4_K_M: MB } })] });
+const REQUEST = { repoId: "acme/tiny-gguf", filename: "tiny-Q4_K_M.gguf" };
+
+function damage(path: string): void {
+  const bytes = readFileSync(path);
+  bytes[1000] = (bytes[1000] as number) ^ 1;
+  writeFileSync(path, bytes);
+}
+
+describe("what another tool left in the hub's cache", () => {
+  test("F93 a blob of the right name and size is hashed before it counts as verified; a sound one is kept", async () => {
+    await using origin = await hub();
+    await using product = await openProduct({ hfEndpoint: origin.endpoint, layout: "hf-cache" });
+    const bring = async () => {
+      const { download } = await product.downloads.start(REQUEST);
+      const done = await product.reaches(download.id, "completed", "failed");
+      expect(done.error).toBeNull();
+      const [file] = await product.downloads.files(done.id);
+      expect(file).toMatchObject({ verified: true, computed: file?.digest as object });
+      return done.localPath as string;
+    };
+    const path = await bring();
+    const [sound, sent] = [digest(path), origin.cdn.stats.bytesSent];
+    expect(await bring()).toBe(path);
+    expect(origin.cdn.stats.bytesSent).toBe(sent);
+    const blob = realpathSync(path);
+    damage(blob);
+    expect(await bring()).toBe(path);
+    expect(origin.cdn.stats.bytesSent).toBeGreaterThan(sent);
+    expect([realpathSync(path), digest(path)]).toEqual([blob, sound]);
+    // A blob that has no name in the snapshot yet is looked at as well.
+    damage(blob);
+    unlinkSync(path);
+    expect(await bring()).toBe(path);
+    expect([realpathSync(path), digest(path)]).toEqual([blob, sound]);
+  });
+
+  test("F91 F93 a damaged file that is no link is neither trusted nor overwritten", async () => {
+    await using origin = await hub();
+    await using product = await openProduct({ hfEndpoint: origin.endpoint, layout: "hf-cache" });
+    const first = await product.downloads.start(REQUEST);
+    const path = (await product.reaches(first.download.id, "completed")).localPath as string;
+    const aside = `${product.dir}/aside`;
+    copyFileSync(path, aside);
+    damage(aside);
+    unlinkSync(path);
+    copyFileSync(aside, path);
+    const { download } = await product.downloads.start(REQUEST);
+    const failed = await product.reaches(download.id, "completed", "failed");
+    expect(failed.error?.code).toBe("name_collision");
+    expect(readFileSync(path)).toEqual(readFileSync(aside));
+  });
+});
