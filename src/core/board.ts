@@ -32,8 +32,8 @@ export class Board {
     return row;
   }
 
-  async claim(owner: string, leaseUntil: number): Promise<Download | undefined> {
-    const row = await this.db.claim(owner, this.clock.now(), leaseUntil);
+  async claim(owner: string, now: number, leaseUntil: number): Promise<Download | undefined> {
+    const row = await this.db.claim(owner, now, leaseUntil);
     if (row) this.feed.changed(this.snapshot(row), true);
     return row;
   }

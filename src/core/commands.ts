@@ -50,6 +50,7 @@ export class Commands {
   /** Back to the queue. Resuming a running or queued one changes nothing; a finished one is `invalid_state`. */
   async resume(start: Download): Promise<Moved> {
     return this.#command(start, async (row) => {
+      if (isRunning(row.state) && row.intent === "pause") return this.#unwish(row);
       if (row.state === "paused")
         return this.#move(row, "queued", { attempt: 0, notBefore: null, waiting: null, error: null });
       if (isFinished(row.state)) {
@@ -77,10 +78,13 @@ export class Commands {
   async retry(start: Download): Promise<Moved> {
     return this.#command(start, async (row) => {
       if (row.state === "completed") throw refused("retry", row, "it is complete");
-      if (!isFinished(row.state)) return true;
-      await this.#refuseTaken(row);
-      await this.#freshFiles(row);
+      if (isRunning(row.state)) return true;
       const fresh = { attempt: 0, notBefore: null, waiting: null, error: null, endedAt: null };
+      if (row.state === "queued") return row.notBefore === null || this.#hurry(row);
+      if (isFinished(row.state)) {
+        await this.#refuseTaken(row);
+        await this.#freshFiles(row);
+      }
       return this.#move(row, "queued", fresh);
     });
   }
@@ -108,17 +112,39 @@ export class Commands {
   async #wish(row: Download, intent: "pause" | "cancel"): Promise<boolean> {
     const wished = await this.#tools.db.setIntent(row.id, [row.state], intent);
     if (!wished) return false;
+    if (!(await this.#bounded(this.#runner.interrupt(row.id, intent)))) return true;
+    const now = await this.#tools.db.get(row.id);
+    if (now?.state === (intent === "pause" ? "paused" : "cancelled")) return true;
+    if (now && intent === "pause" && !isFinished(now.state))
+      throw refused("pause", now, "it has been resumed in the meantime");
+    return false;
+  }
+
+  /** A pause that has not happened yet is taken back: the attempt that is ending goes to the queue instead. */
+  async #unwish(row: Download): Promise<boolean> {
+    if (!(await this.#tools.db.setIntent(row.id, [row.state], null))) return false;
+    await this.#bounded(this.#runner.settled(row.id));
+    return true;
+  }
+
+  /** What waits for its next try is tried now. */
+  async #hurry(row: Download): Promise<boolean> {
+    const now = { attempt: 0, notBefore: null, waiting: null };
+    const written = await this.#board.write(row.id, { states: ["queued"] }, now);
+    this.#runner.wake();
+    return written !== undefined;
+  }
+
+  /** Waits for the work, but not longer than a client is kept waiting; false when it was not done by then. */
+  async #bounded(work: Promise<void>): Promise<boolean> {
     const limit = new AbortController();
     const late = this.#tools.clock.sleep(COMMAND_MS, limit.signal).then(
-      () => true,
       () => false,
+      () => true,
     );
-    const settled = this.#runner.interrupt(row.id, intent).then(() => false);
-    const isLate = await Promise.race([settled, late]);
+    const inTime = await Promise.race([work.then(() => true), late]);
     limit.abort();
-    if (isLate) return true;
-    const now = await this.#tools.db.get(row.id);
-    return now?.state === (intent === "pause" ? "paused" : "cancelled");
+    return inTime;
   }
 
   async #refuseTaken(row: Download): Promise<void> {

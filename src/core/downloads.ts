@@ -193,8 +193,7 @@ export class Downloads {
     checkInteger("rate_limit_bps", change.rateLimit, 0, Number.MAX_SAFE_INTEGER);
     const retry = change.retry ? applyRetry(row.retry ?? this.#settings.retry, change.retry) : row.retry;
     const move = change.move && (await this.#resolveMove(change.move));
-    if (move && row.state !== "queued" && row.state !== "paused")
-      throw refused("reorder", row, "it is not waiting in the queue");
+    if (move && row.state !== "queued") throw refused("reorder", row, "it is not waiting in the queue");
     const patch = {
       priority: change.priority ?? row.priority,
       rateLimit: change.rateLimit ?? row.rateLimit,
@@ -307,10 +306,13 @@ export class Downloads {
   }
 
   async #resolveMove(move: QueueMove): Promise<QueueMove> {
-    if ("before" in move) return { before: (await this.#mustRow(move.before)).id };
-    if ("after" in move) return { after: (await this.#mustRow(move.after)).id };
-    checkInteger("position", move.position, 1, Number.MAX_SAFE_INTEGER);
-    return move;
+    if ("position" in move) {
+      checkInteger("position", move.position, 1, Number.MAX_SAFE_INTEGER);
+      return move;
+    }
+    const other = await this.#mustRow("before" in move ? move.before : move.after);
+    if (other.state !== "queued") throw refused("reorder by", other, "it is not waiting in the queue");
+    return "before" in move ? { before: other.id } : { after: other.id };
   }
 
   async #bulk(states: readonly State[], command: (id: string) => Promise<Outcome>): Promise<BulkOutcome> {

@@ -25,6 +25,7 @@ export async function fetchFile(attempt: Attempt, file: File, signal: AbortSigna
     if (!file.digest) await journal.settle(watch);
     const path = await storage.commit(target, part);
     done = true;
+    journal.close(watch);
     await recordDone(attempt, file, path, result, watch.saved || receipts.length > 0);
   } finally {
     if (watch && !done) await journal.settle(watch);
@@ -93,11 +94,17 @@ async function recordDone(
 
 /** Receipts that are covered by bytes on disk; a partial file that was deleted or cut counts only as far as it exists (F87, F88). */
 async function trusted(attempt: Attempt, file: File, part: PartFile): Promise<Receipt[]> {
-  const known = part.initialLength === 0 ? [] : await attempt.tools.db.receipts(file.id);
+  const { db } = attempt.tools;
+  const known = await db.receipts(file.id);
   const receipts = known
     .map((r) => ({ start: r.start, length: Math.min(r.length, part.initialLength - r.start) }))
     .filter((r) => r.length > 0);
   const bytes = union(receipts);
+  if (bytes < union(known)) {
+    // What is gone must be forgotten for good: saved receipts only ever add to those that are there.
+    await db.dropReceipts(file.id);
+    if (receipts.length > 0) await db.saveWritten([{ fileId: file.id, receipts }], []);
+  }
   attempt.meter.bytes += bytes - file.bytes;
   file.bytes = bytes;
   return receipts;

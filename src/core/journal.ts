@@ -21,6 +21,8 @@ export class FileJournal {
   unsynced = 0;
   syncedAt: number;
   syncing = false;
+  /** Grows when all bytes become void, so that a sync begun before does not vouch for them. */
+  generation = 0;
   /** Some receipts have been saved, so there is something to forget at the end. */
   saved = false;
   /** What the last successful sync vouches for. */
@@ -41,6 +43,11 @@ export class FileJournal {
     this.unsynced += Math.max(0, length - (this.ranges.get(start) ?? 0));
     this.ranges.set(start, length);
     this.dirty.add(start);
+  }
+
+  /** Takes back what could not be saved. */
+  giveBack({ receipts }: FileReceipts): void {
+    for (const { start } of receipts) if (this.ranges.has(start)) this.dirty.add(start);
   }
 
   takeDirty(): FileReceipts {
@@ -107,6 +114,8 @@ export class Journal {
     journal.ranges.clear();
     journal.dirty.clear();
     journal.unsynced = 0;
+    journal.durable = undefined;
+    journal.generation++;
     await this.#flushing;
     await this.#db.dropReceipts(journal.fileId);
   }
@@ -143,12 +152,15 @@ export class Journal {
     const batch = [...this.#open.values()].filter((j) => j.dirty.size > 0).map((j) => j.takeDirty());
     const notes = this.#notes;
     this.#notes = [];
-    if (batch.length > 0)
-      await this.#db.saveWritten(
-        batch,
-        [...this.#progress.values()].map((p) => p()),
-      );
-    if (notes.length > 0) await this.#db.updateFiles(notes);
+    const progress = [...this.#progress.values()].map((p) => p());
+    try {
+      if (batch.length > 0) await this.#db.saveWritten(batch, progress);
+      if (notes.length > 0) await this.#db.updateFiles(notes);
+    } catch (error) {
+      for (const taken of batch) this.#open.get(taken.fileId)?.giveBack(taken);
+      this.#notes = [...notes, ...this.#notes];
+      throw error;
+    }
   }
 
   async #tick(): Promise<void> {
@@ -169,13 +181,13 @@ export class Journal {
   /** After a failed sync only what an earlier one vouched for may be trusted (F85). */
   async #sync(journal: FileJournal): Promise<void> {
     const receipts = journal.all();
-    const before = journal.unsynced;
+    const { unsynced: before, generation } = journal;
     journal.syncing = true;
     journal.syncedAt = this.#clock.monotonic();
     try {
       await journal.part.sync();
+      if (this.#open.get(journal.fileId) !== journal || journal.generation !== generation) return;
       journal.unsynced -= before;
-      if (this.#open.get(journal.fileId) !== journal) return;
       journal.durable = receipts;
       await this.#db.saveDurable([receipts]);
     } catch (error) {

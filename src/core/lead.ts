@@ -43,9 +43,10 @@ async function resolveFiles(attempt: Attempt): Promise<void> {
     const { source, secret, signal } = attempt;
     const manifest = await source.resolve(attempt.row.source, { secret, signal, log });
     for (const warning of manifest.warnings ?? []) attempt.warn(warning);
+    // The files last: where they are, a later attempt does not ask what they were pinned to.
+    await attempt.write({ commit: manifest.commit ?? null, repo: manifest.repo ?? null });
     const drafts = manifest.files.map((f) => newFile(attempt.row.id, f));
     attempt.files = await db.putFiles(attempt.row.id, drafts);
-    await attempt.write({ commit: manifest.commit ?? null, repo: manifest.repo ?? null });
     await reuseEarlier(attempt, manifest.files);
   }
   await countArrived(attempt);

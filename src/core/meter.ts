@@ -11,6 +11,8 @@ const SMOOTHING_MS = 2000;
  */
 export class Meter {
   bytes = 0;
+  /** Most bytes there ever were: what a file started again brings up to here is nothing new. */
+  peak = 0;
   /** Files that are complete, those of earlier attempts included. */
   filesDone = 0;
   connections = 0;
@@ -35,6 +37,7 @@ export class Meter {
   /** The attempt has ended. */
   stop(now: number): void {
     if (this.#startedAt !== undefined) this.#activeMs += now - this.#startedAt;
+    this.peak = Math.max(this.peak, this.bytes);
     this.#startedAt = undefined;
     this.#speed = 0;
     this.connections = 0;
@@ -45,6 +48,7 @@ export class Meter {
   sample(now: number): void {
     const elapsed = now - this.#sampledAt;
     if (elapsed <= 0) return;
+    this.peak = Math.max(this.peak, this.bytes);
     const delta = this.gained - this.#sampledGained;
     if (delta > 0) this.#lastByteAt = now;
     const weight = 1 - Math.exp(-elapsed / SMOOTHING_MS);

@@ -6,7 +6,7 @@ import { runAttempt } from "./lead.ts";
 import type { Meter } from "./meter.ts";
 import type { Clock, DownloadPatch } from "./ports.ts";
 import type { Settings } from "./settings.ts";
-import { discardPartials, Interruption, settle } from "./settle.ts";
+import { type AttemptResult, discardPartials, Interruption, settle } from "./settle.ts";
 
 const LEASE_MS = 30_000;
 const HEARTBEAT_MS = 10_000;
@@ -14,6 +14,7 @@ const HEARTBEAT_MS = 10_000;
 const SAMPLE_MS = 250;
 /** Longest timer; a row due later is looked at again then. */
 const LONGEST_WAIT_MS = 60_000;
+const LONGEST_SETTLE_MS = 5000;
 
 interface Running {
   row: Download;
@@ -94,6 +95,11 @@ export class Runner {
     await running?.done;
   }
 
+  /** Resolves when the attempt on `id`, if there is one, has ended and its row has been written. */
+  async settled(id: string): Promise<void> {
+    await this.#running.get(id)?.done;
+  }
+
   /** Interrupts attempts that match and returns them to the queue. */
   async giveBack(which: (index: number) => boolean): Promise<void> {
     const newestFirst = [...this.#running.values()].sort((a, b) => b.startedAt - a.startedAt);
@@ -123,12 +129,12 @@ export class Runner {
       notBefore: null,
     };
     const written = await this.#board.write(row.id, { states: ["queued", "paused"] }, patch);
-    if (written) await this.#tools.secrets.delete(row.id);
     return written;
   }
 
   async #pump(): Promise<void> {
     const { clock, db, log } = this.#tools;
+    let now = clock.now();
     try {
       while (this.#again && !this.#stopped) {
         this.#again = false;
@@ -137,12 +143,17 @@ export class Runner {
           !this.#settings().paused &&
           this.#running.size < this.#settings().maxConcurrent
         ) {
-          const row = await this.#board.claim(this.#owner, clock.now() + LEASE_MS);
+          now = clock.now();
+          const row = await this.#board.claim(this.#owner, now, now + LEASE_MS);
           if (!row) break;
           this.#lead(row);
+          // The settings may have changed while the row was being claimed.
+          const { paused, maxConcurrent } = this.#settings();
+          if (paused || this.#running.size > maxConcurrent) void this.interrupt(row.id, "shutdown");
         }
       }
-      const due = await db.nextDue(clock.now());
+      // As of the last claim: what has become due since is due again here.
+      const due = await db.nextDue(now);
       clearTimeout(this.#due);
       if (due === undefined || this.#stopped) return;
       const wait = Math.min(Math.max(due - clock.now(), 10), LONGEST_WAIT_MS);
@@ -181,7 +192,7 @@ export class Runner {
     meter.start(clock.monotonic());
     meter.bytes = row.bytes;
     meter.filesDone = row.filesDone;
-    const gainedBefore = meter.gained;
+    const peakBefore = Math.max(meter.peak, row.bytes);
     transfer.setDownloadRate(row.id, row.rateLimit);
     journal.report(row.id, () => {
       const { id, bytes, averageBps } = this.#board.snapshot(running.row);
@@ -198,7 +209,7 @@ export class Runner {
     journal.silence(row.id);
     const { bytes, averageBps } = this.#board.snapshot(running.row);
     meter.stop(clock.monotonic());
-    const gained = meter.gained - gainedBefore;
+    const gained = meter.peak - peakBefore;
     const { filesDone } = meter;
     const result = {
       owner: this.#owner,
@@ -211,7 +222,24 @@ export class Runner {
       failure,
     };
     log.debug("attempt ended", { id: row.id, failure: failure === undefined ? null : String(failure) });
-    await settle(this.#tools, this.#board, this.#settings(), result);
+    await this.#settle(result);
+  }
+
+  /** Nobody else may move the row, so this is tried until the database takes it, or the process ends (F80). */
+  async #settle(result: AttemptResult): Promise<void> {
+    const { clock, log } = this.#tools;
+    for (let wait = 200; ; wait = Math.min(wait * 2, LONGEST_SETTLE_MS)) {
+      try {
+        return await settle(this.#tools, this.#board, this.#settings(), result);
+      } catch (error) {
+        if (this.#stopped) throw error;
+        log.error("could not record how an attempt ended; trying again", {
+          id: result.row.id,
+          error: String(error),
+        });
+      }
+      await clock.sleep(wait);
+    }
   }
 
   async #prepare(running: Running, warnings: string[]): Promise<Attempt> {

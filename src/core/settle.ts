@@ -27,7 +27,7 @@ export interface AttemptResult {
   filesDone: number;
   averageBps: number;
   warnings: string[];
-  /** New bytes this attempt brought; any at all start the counting of tries anew (F47). */
+  /** Bytes beyond what earlier attempts had reached; any at all start the counting of tries anew (F47). */
   gained: number;
   failure: unknown;
 }
@@ -46,8 +46,6 @@ export async function settle(
   let patch: DownloadPatch;
   if (failure === undefined) patch = { state: "completed", endedAt: tools.clock.now(), error: null };
   else if (kind === "cancel" || current.intent === "cancel") patch = await cancelled(tools, current);
-  else if (kind === "pause" || (current.intent === "pause" && kind !== undefined))
-    patch = { state: "paused" };
   else if (kind !== undefined) patch = { state: "queued" };
   else patch = await failed(tools, settings, current, result);
   if (patch.state === "queued" && current.intent === "pause")
@@ -56,7 +54,8 @@ export async function settle(
   const common: DownloadPatch = { owner: null, leaseUntil: null, intent: null, averageBps, warnings };
   const rest: DownloadPatch = { notBefore: null, waiting: null, bytes, filesDone, ...patch };
   await board.write(current.id, { states: RUNNING, owner: result.owner }, { ...common, ...rest });
-  if (patch.state === "completed" || patch.state === "cancelled") await tools.secrets.delete(current.id);
+  // One that was cancelled may be retried, and needs them again; they go with its record.
+  if (patch.state === "completed") await tools.secrets.delete(current.id);
   if (patch.state !== "queued" && patch.state !== "paused") {
     board.forgetMeter(current.id);
     tools.transfer.forget(current.id);

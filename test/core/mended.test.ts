@@ -1,0 +1,138 @@
+/** What a second look at the core found: each of these once ended wrong. */
+import { expect, test } from "bun:test";
+import { readdirSync, truncateSync, unlinkSync } from "node:fs";
+import { systemClock } from "../../src/core/clock.ts";
+import { Journal } from "../../src/core/journal.ts";
+import type { PartFile } from "../../src/core/ports.ts";
+import { openDatabase } from "../../src/db/index.ts";
+import { draft } from "../db/rows.ts";
+import { sha256Of } from "../support/bytes.ts";
+import { ggufRepo, startHub } from "../support/hub.ts";
+import { startOrigin } from "../support/origin.ts";
+import { openProduct } from "../support/product.ts";
+import { tempDir } from "../support/temp.ts";
+import { digest, MB, slowOrigin } from "./support.ts";
+
+for (const [what, damage] of [
+  ["deleted", (path: string) => unlinkSync(path)],
+  ["cut", (path: string) => truncateSync(path, MB)],
+] as const)
+  test(`F87 F88 a partial file ${what} while paused is forgotten for good, also when the next run is interrupted`, async () => {
+    await using origin = await slowOrigin();
+    await using product = await openProduct();
+    const { download } = await product.downloads.start({ url: origin.url("/slow.gguf") });
+    await product.has(download.id, 4 * MB);
+    await product.downloads.pause(download.id);
+    const part = readdirSync(product.models).find((name) => name.endsWith(".part")) as string;
+    damage(`${product.models}/${part}`);
+    await product.downloads.resume(download.id);
+    await product.reaches(download.id, "downloading");
+    const sent = origin.sent("/slow.gguf");
+    await origin.waitFor(() => origin.sent("/slow.gguf") > sent + MB / 2, "the next run's bytes");
+    await product.downloads.pause(download.id);
+    expect((await product.downloads.get(download.id)).bytes).toBeLessThan(4 * MB);
+    origin.limits.ratePerConnection = 1000 * MB;
+    origin.limits.rateTotal = 1000 * MB;
+    await product.downloads.resume(download.id);
+    const done = await product.reaches(download.id, "completed", "failed");
+    expect(digest(done.localPath as string)).toBe(sha256Of(3, 8 * MB));
+  });
+
+test("F24 F99 a sync that was under way when the bytes became void does not vouch for them", async () => {
+  using dir = tempDir("journal");
+  const log = { debug() {}, info() {}, warn() {}, error() {} };
+  const db = await openDatabase({ dataDir: dir.path, clock: systemClock, log });
+  const row = await db.insert(draft());
+  if ("conflict" in row) throw new Error("conflict");
+  const pending = {
+    downloadId: row.id,
+    path: "f",
+    size: 100,
+    digest: null,
+    computed: null,
+    verified: false,
+  } as const;
+  const rest = {
+    locator: "",
+    state: "pending",
+    target: null,
+    validator: null,
+    bytes: 0,
+    error: null,
+    completedAt: null,
+  } as const;
+  const [file] = await db.putFiles(row.id, [{ ...pending, ...rest }]);
+  const id = file?.id as number;
+  const disk = Promise.withResolvers<void>();
+  const part = { path: "f", initialLength: 0, sync: () => disk.promise } as unknown as PartFile;
+  const journal = new Journal(db, systemClock, log);
+  const watch = journal.open(id, part, []);
+  watch.written(0, 100);
+  const settled = journal.settle(watch);
+  await systemClock.sleep(1);
+  await journal.reset(watch);
+  disk.resolve();
+  await settled;
+  expect(await db.receipts(id)).toEqual([]);
+  await db.close();
+});
+
+test("F47 bytes fetched again are not new ones: a stream that always breaks at the same place is given up", async () => {
+  await using origin = await startOrigin({
+    resources: [{ path: "/m.bin", seed: 1, size: MB, ranges: false }],
+  });
+  origin.on({ ranged: false }, { kind: "cut", at: MB / 2 });
+  origin.on({ ranged: true }, { kind: "cut", at: MB / 2 });
+  await using product = await openProduct({ settings: { retry: { baseMs: 1, maxMs: 2, maxAttempts: 2 } } });
+  const { download } = await product.downloads.start({ url: origin.url("/m.bin") });
+  const failed = await product.reaches(download.id, "failed", "completed");
+  expect(failed.state).toBe("failed");
+  expect(origin.log.length).toBeLessThan(60);
+});
+
+test("F152 the last word counts: resume while a pause is still happening", async () => {
+  await using origin = await slowOrigin();
+  await using product = await openProduct();
+  const { download } = await product.downloads.start({ url: origin.url("/slow.gguf") });
+  await product.has(download.id, MB);
+  const pausing = product.downloads.pause(download.id).catch((error) => error);
+  while ((await product.db.get(download.id))?.intent !== "pause") await Promise.resolve();
+  const resumed = await product.downloads.resume(download.id);
+  expect(["queued", "downloading"]).toContain(resumed.download.state);
+  expect(await pausing).toMatchObject({ code: "invalid_state" });
+  origin.limits.ratePerConnection = 1000 * MB;
+  origin.limits.rateTotal = 1000 * MB;
+  const done = await product.reaches(download.id, "completed", "failed");
+  expect(digest(done.localPath as string)).toBe(sha256Of(3, 8 * MB));
+});
+
+test("A6 a cancelled download that needed a token can be retried", async () => {
+  await using hub = await startHub({
+    repos: [{ ...ggufRepo("acme/closed", { quantizations: { Q4_K_M: 2 * MB } }), private: true }],
+    cdnLimits: { ratePerConnection: MB, rateTotal: MB },
+  });
+  const token = hub.addUser("ada", { access: { "acme/closed": "granted" } });
+  await using product = await openProduct({ hfEndpoint: hub.endpoint });
+  const request = { repoId: "acme/closed", filename: "closed-Q4_K_M.gguf", token };
+  const { download } = await product.downloads.start(request);
+  await product.has(download.id, 1);
+  await product.downloads.cancel(download.id);
+  await product.downloads.retry(download.id);
+  const done = await product.reaches(download.id, "completed", "failed");
+  expect(done.error).toBeNull();
+});
+
+test("retry does not wait for the time that a failure had set, and wakes a paused one", async () => {
+  await using origin = await startOrigin({ resources: [{ path: "/m.gguf", seed: 1, size: MB }] });
+  origin.on({ times: 2 }, { kind: "respond", status: 503, headers: { "Retry-After": "600" } });
+  await using product = await openProduct();
+  const { download } = await product.downloads.start({ url: origin.url("/m.gguf") });
+  const waiting = await product.reaches(download.id, "queued").then(() => product.downloads.get(download.id));
+  if (waiting.state === "queued" && waiting.notBefore === null)
+    await product.reaches(download.id, "downloading");
+  origin.clear();
+  await product.downloads.pause(download.id).catch(() => undefined);
+  await product.downloads.retry(download.id);
+  const done = await product.reaches(download.id, "completed", "failed");
+  expect(done.error).toBeNull();
+});
