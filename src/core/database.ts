@@ -70,6 +70,8 @@ export interface Database {
   ): Promise<Download | undefined>;
   /** 1-based place of a queued row in claim order; undefined when it is not queued. */
   place(id: string): Promise<number | undefined>;
+  /** The same for many at once; those that are not queued are not in the answer. */
+  places(ids: readonly string[]): Promise<Map<string, number>>;
   counts(): Promise<Record<State, number>>;
 
   putFiles(downloadId: string, files: readonly Omit<File, "id">[]): Promise<File[]>;

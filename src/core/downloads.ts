@@ -123,7 +123,9 @@ export class Downloads {
 
   async list(filter: DownloadFilter, page: PageRequest): Promise<Page<Snapshot>> {
     const { items, nextCursor } = await this.#tools.db.list(filter, page);
-    return { items: await Promise.all(items.map((row) => this.#show(row))), nextCursor };
+    const places = await this.#tools.db.places(items.filter((r) => r.state === "queued").map((r) => r.id));
+    const show = (row: Download) => ({ ...this.#board.snapshot(row), place: places.get(row.id) ?? null });
+    return { items: items.map(show), nextCursor };
   }
 
   /** All records of one source, newest first. */

@@ -22,6 +22,7 @@ export function queue(store: Store) {
     recover: (now) => recover(store, now, alive),
     nextDue: (now) => store.read(() => nextDue(store, now)),
     place: (id) => store.read(() => place(store, id)),
+    places: (ids) => store.read(() => places(store, ids)),
   } satisfies Partial<Database>;
 }
 
@@ -89,4 +90,16 @@ function place(store: Store, id: string): number | undefined {
     (SELECT count(*) FROM downloads INDEXED BY downloads_queue WHERE state = 'queued' AND priority > ?) +
     (SELECT count(*) FROM downloads INDEXED BY downloads_queue WHERE state = 'queued' AND priority = ? AND (position, n) < (?, ?)) AS ahead`;
   return store.get<{ ahead: number }>(sql, priority, priority, position, n)!.ahead + 1;
+}
+
+/** One walk along the queue, however many are asked for. */
+function places(store: Store, ids: readonly string[]): Map<string, number> {
+  if (ids.length === 0) return new Map();
+  const sql = `WITH line AS (
+      SELECT n, row_number() OVER (ORDER BY priority DESC, position, n) AS place
+      FROM downloads INDEXED BY downloads_queue WHERE state = 'queued')
+    SELECT d.id, line.place FROM downloads d JOIN line USING (n)
+    WHERE d.id IN (SELECT value FROM json_each(?))`;
+  const rows = store.all<{ id: string; place: number }>(sql, JSON.stringify(ids));
+  return new Map(rows.map(({ id, place }) => [id, place]));
 }

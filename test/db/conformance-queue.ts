@@ -114,6 +114,20 @@ export function queueSuite(open: Open): void {
       expect(await db.place("nobody")).toBeUndefined();
     });
 
+    test("places of a page come in one answer, the same as one by one", async () => {
+      const db = await open();
+      const ids = await fill(db, "abcdef");
+      await db.update(ids.get("e")!, {}, { priority: 1 });
+      await db.claim("me", 0, 1);
+      await db.update(ids.get("d")!, {}, { priority: -1 });
+      const asked = [..."fdbe"].map((name) => ids.get(name)!);
+      const places = await db.places([...asked, "nobody"]);
+      expect([..."fdbe"].map((name) => places.get(ids.get(name)!))).toEqual([4, 5, 2, undefined]);
+      expect(places.size).toBe(3);
+      for (const id of asked) expect(await db.place(id)).toBe(places.get(id));
+      expect((await db.places([])).size).toBe(0);
+    });
+
     test("move puts a row before, after, or at a place", async () => {
       const db = await open();
       const ids = await fill(db, "abcde");
