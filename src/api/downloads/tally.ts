@@ -36,7 +36,12 @@ export class Tally {
   }
 
   async summary() {
-    this.#ready ??= this.#count();
+    this.#ready ??= this.#count().catch((error) => {
+      // The next who asks has it counted again.
+      this.stop();
+      this.#ready = undefined;
+      throw error;
+    });
     await this.#ready;
     return summarize(this.#unfinished.values());
   }
@@ -46,6 +51,7 @@ export class Tally {
   }
 
   async #count(): Promise<void> {
+    this.#unfinished.clear();
     const early: FeedEvent[] = [];
     let listen = (event: FeedEvent): void => void early.push(event);
     this.#unsubscribe = this.#downloads.feed.subscribe((event) => listen(event));
