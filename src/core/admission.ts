@@ -1,6 +1,6 @@
 import type { Tools } from "./attempt.ts";
 import type { Board } from "./board.ts";
-import { type Download, isFinished, type SourceRef } from "./download.ts";
+import { type Download, isFinished, type RetryPolicy, type SourceRef } from "./download.ts";
 import { DownloadError } from "./errors.ts";
 import type { NewDownload, Secret, Source, StartRequest } from "./ports.ts";
 import { DEFAULT_RETRY } from "./retry.ts";
@@ -30,7 +30,12 @@ export async function admit(
   const { source, ref, layout, secret } = judge(tools.sources, defaults, request);
   const id = crypto.randomUUID();
   if (secret) await tools.secrets.put(id, secret);
-  const admission = await insertUnique(board, source, request, draft(id, ref, layout, request, tools));
+  const admission = await insertUnique(
+    board,
+    source,
+    request,
+    draft(id, ref, layout, request, defaults, tools),
+  );
   if (secret && !admission.created) {
     await tools.secrets.delete(id);
     await refreshSecret(tools, admission.row, secret);
@@ -62,6 +67,8 @@ export function judge(sources: readonly Source[], defaults: Defaults, request: S
 
 export interface Defaults {
   layout: Download["layout"];
+  /** What a request's own retry values stand upon: the settings in force. */
+  retry?: RetryPolicy;
 }
 
 function sourceFor(sources: readonly Source[], request: StartRequest): Source {
@@ -115,6 +122,7 @@ function draft(
   source: SourceRef,
   layout: Download["layout"],
   request: StartRequest,
+  defaults: Defaults,
   tools: Tools,
 ): Omit<NewDownload, "modelId"> {
   const name = [request.modelId, source.repo, source.files?.join(" "), source.filename, source.url].join(" ");
@@ -142,7 +150,7 @@ function draft(
     error: null,
     warnings: [],
     rateLimit: request.rateLimit ?? 0,
-    retry: request.retry ? applyRetry(DEFAULT_RETRY, request.retry) : null,
+    retry: request.retry ? applyRetry(defaults.retry ?? DEFAULT_RETRY, request.retry) : null,
     createdAt: tools.clock.now(),
     startedAt: null,
     endedAt: null,

@@ -105,7 +105,8 @@ export class Downloads {
 
   /** `created` is false when an equal unfinished one was there. Throws `invalid_*`, `model_id_conflict`, `unsupported_provider`. */
   async start(request: StartRequest): Promise<{ download: Snapshot; created: boolean }> {
-    const { row, created } = await admit(this.#tools, this.#board, this.#options, request);
+    const defaults = { layout: this.#options.layout, retry: this.#settings.retry };
+    const { row, created } = await admit(this.#tools, this.#board, defaults, request);
     if (created) this.#runner.wake();
     return { download: await this.#show(row), created };
   }
