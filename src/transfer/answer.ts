@@ -22,6 +22,8 @@ export interface Known {
   digest: boolean;
   /** Good answers or kept bytes of this file have been seen before. */
   worked: boolean;
+  /** Those answers called it a web page. */
+  page: boolean;
 }
 
 export interface Answer {
@@ -56,7 +58,7 @@ export function rangeHeader(ask: Ask): string | undefined {
 export function judge(ask: Ask, known: Known, answer: Answer, now: number): Verdict {
   const ok = answer.status === 206 || answer.status === 200;
   // A portal that puts itself in between does not change the file behind it.
-  if (ok && known.worked && isWebPage(known.label, answer.headers.get("content-type")))
+  if (ok && known.worked && !known.page && isWebPage(known.label, answer.headers.get("content-type")))
     return failed("unexpected_content", known, answer, "sent a web page instead of the file", "retry");
   if (answer.status === 206) return judgePart(ask, known, answer);
   if (answer.status === 200) return judgeWhole(known, answer);

@@ -1,23 +1,24 @@
 import type { Digests, Transfer } from "../core/ports.ts";
 import { DigestPool } from "./digest.ts";
 import { fetchFile } from "./job.ts";
-import { DEFAULTS, type Engine, PATIENCE, stallRules, type TransferOptions } from "./options.ts";
+import { DEFAULTS, type Engine, PATIENCE, type TransferOptions } from "./options.ts";
 import { Permits } from "./permits.ts";
 import { Shaper } from "./rate.ts";
+import { STALL_RULES } from "./stall.ts";
+import { Ticker } from "./ticker.ts";
 
 export type { Patience, TransferOptions } from "./options.ts";
 export type { StallRules } from "./stall.ts";
-
-const TICK_MS = 10;
-/** The wall clock went so far ahead of the other one: the machine has slept, or the clock was set (F112). */
-const SLEPT_MS = 10_000;
 
 /** How bytes move: parts over several connections, verified while they arrive, resumable at every byte. */
 export function createTransfer(
   options: TransferOptions,
 ): Transfer & { digests: Digests; close(): Promise<void> } {
   const { http, clock, log } = options;
-  const given = { ...DEFAULTS, ...definedOf(options) };
+  const { partBytes, smallBytes, maxUnknownBytes, digestLagBytes, ...given } = {
+    ...DEFAULTS,
+    ...definedOf(options),
+  };
   const patience = { ...PATIENCE, ...options.patience };
   const limits = {
     perDownload: options.connectionsPerDownload,
@@ -27,50 +28,10 @@ export function createTransfer(
   const permits = new Permits(clock, limits, patience.hostBackoffMs);
   const shaper = new Shaper(clock);
   const digests = new DigestPool(options.digestWorkers);
-  const ticks = new Set<(now: number, woke: boolean) => void>();
-  let timer: Timer | undefined;
-  let offset = clock.now() - clock.monotonic();
-  const tickAll = (): void => {
-    const now = clock.monotonic();
-    const ahead = clock.now() - now - offset;
-    offset += ahead;
-    for (const tick of ticks) {
-      try {
-        tick(now, ahead > SLEPT_MS);
-      } catch (error) {
-        // An observer's mistake costs its own file a look, not the process its life (F115).
-        log.error("a transfer could not be looked after", { error: String(error) });
-      }
-    }
-  };
-
-  const engine: Engine = {
-    http,
-    clock,
-    log,
-    permits,
-    shaper,
-    digests,
-    stall: stallRules(options.stall),
-    patience,
-    partBytes: given.partBytes,
-    smallBytes: given.smallBytes,
-    maxUnknownBytes: given.maxUnknownBytes,
-    digestLagBytes: given.digestLagBytes,
-    watch(tick) {
-      ticks.add(tick);
-      if (timer === undefined) {
-        offset = clock.now() - clock.monotonic();
-        timer = setInterval(tickAll, TICK_MS);
-      }
-      return () => {
-        ticks.delete(tick);
-        if (ticks.size > 0) return;
-        clearInterval(timer);
-        timer = undefined;
-      };
-    },
-  };
+  const ticker = new Ticker(clock, log);
+  const stall = { ...STALL_RULES, ...options.stall };
+  const sizes = { partBytes, smallBytes, maxUnknownBytes, digestLagBytes };
+  const engine: Engine = { http, clock, permits, shaper, digests, ticker, stall, patience, ...sizes };
 
   let rank = 0;
   return {
@@ -79,12 +40,12 @@ export function createTransfer(
     setGlobalRate: (bps) => shaper.setGlobal(bps),
     setDownloadRate: (downloadId, bps) => shaper.setDownload(downloadId, bps),
     setConnections(perDownload) {
-      permits.limits.perDownload = Math.max(1, perDownload);
+      limits.perDownload = Math.max(1, perDownload);
       permits.pump();
     },
     forget: (downloadId) => shaper.setDownload(downloadId, 0),
     async close() {
-      clearInterval(timer);
+      ticker.close();
       permits.close();
       shaper.close();
       await digests.close();

@@ -9,7 +9,7 @@ import { Round } from "./round.ts";
 import { FileState, Restart } from "./state.ts";
 import { Troubles } from "./trouble.ts";
 
-/** Automatic restarts of one transfer; the next one takes the file in one answer, and there is none after that (F24, F28). */
+/** Automatic restarts of one transfer; the next takes the file in one answer, and is the last (F24, F28). */
 const MAX_RESTARTS = 2;
 
 /** Leads the transfer of one file: rounds until every byte is there, then its digest. `rank`: its age among others. */
@@ -111,7 +111,8 @@ async function finishDigest(
 /** Never promoted; fetched once more from scratch, then given up with both digests (F75). */
 function mismatch(job: TransferJob, state: FileState, actual: Digest, count: number): Restart {
   const promised = job.digest!;
-  const text = `${job.label}: the content does not match its ${promised.algorithm} digest: promised ${promised.hex}, received ${actual.hex}.`;
+  const digests = `promised ${promised.hex}, received ${actual.hex}`;
+  const text = `${job.label}: the content does not match its ${promised.algorithm} digest: ${digests}.`;
   const error = new DownloadError(
     "checksum",
     `${text} The file on the server is damaged, or is not the one that was promised.`,

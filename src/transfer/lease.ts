@@ -31,7 +31,10 @@ export class Lease {
     try {
       this.current ??= { request: await this.locate(), resolved: false };
     } catch (error) {
-      this.release();
+      // Whoever waits is told as well: the source is not asked once per puller.
+      leading.promise.catch(() => {});
+      this.leading = undefined;
+      leading.reject(error);
       throw error;
     }
     return { request: this.current.request, version: this.version, leader: true };

@@ -2,7 +2,8 @@ import type { Clock, Http, Log } from "../core/ports.ts";
 import type { DigestPool } from "./digest.ts";
 import type { Permits } from "./permits.ts";
 import type { Shaper } from "./rate.ts";
-import { STALL_RULES, type StallRules } from "./stall.ts";
+import type { StallRules } from "./stall.ts";
+import type { Ticker } from "./ticker.ts";
 
 /** How long one `fetch` helps itself before it hands the trouble to whoever called it. */
 export interface Patience {
@@ -44,7 +45,6 @@ export interface TransferOptions {
 export interface Engine {
   readonly http: Http;
   readonly clock: Clock;
-  readonly log: Log;
   readonly permits: Permits;
   readonly shaper: Shaper;
   readonly digests: DigestPool;
@@ -54,11 +54,7 @@ export interface Engine {
   readonly smallBytes: number;
   readonly maxUnknownBytes: number;
   readonly digestLagBytes: number;
-  /**
-   * Looks after a running transfer every few milliseconds until the function it gives back is called. `woke`: the
-   * machine has slept, and its connections are not what they were.
-   */
-  watch(tick: (now: number, woke: boolean) => void): () => void;
+  readonly ticker: Ticker;
 }
 
 export const PATIENCE: Patience = { tries: 3, baseMs: 200, hostMs: 10_000, hostBackoffMs: 500 };
@@ -71,5 +67,3 @@ export const DEFAULTS = {
   maxUnknownBytes: 2 ** 41,
   digestLagBytes: 128 << 20,
 };
-
-export const stallRules = (given: Partial<StallRules> = {}): StallRules => ({ ...STALL_RULES, ...given });

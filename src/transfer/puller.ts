@@ -1,7 +1,7 @@
 import { DownloadError } from "../core/errors.ts";
 import type { HttpResponse, TransferJob } from "../core/ports.ts";
 import { type Ask, judge, type Known, rangeHeader, type Verdict } from "./answer.ts";
-import { foreignContent, HEAD_BYTES, magicWarning } from "./content.ts";
+import { foreignContent, HEAD_BYTES, isWebPage, magicWarning } from "./content.ts";
 import type { Grant, Lease } from "./lease.ts";
 import type { Engine } from "./options.ts";
 import type { RangeSet } from "./parts.ts";
@@ -72,6 +72,8 @@ export class Puller implements Lane {
   latencyMs = 0;
   /** How long the host wants to be left alone. */
   waitMs = 0;
+  /** The answer calls the file a web page. */
+  page = false;
   /** The end of the body can be told from a cut. */
   framed = true;
   /** Chunks of a small file, to be hashed without reading it again. */
@@ -132,6 +134,7 @@ export class Puller implements Lane {
     this.latencyMs = clock.monotonic() - this.askedAt;
     this.permit.moveTo(new URL(response.url).host);
     this.framed = response.headers.has("content-length") || response.headers.has("transfer-encoding");
+    this.page = isWebPage(this.desk.known().label, response.headers.get("content-type"));
     const verdict = judge(this.ask, this.desk.known(), response, clock.now());
     const good = verdict.kind === "part" || verdict.kind === "whole";
     this.desk.lease.settle(this.grant, good ? response : undefined);

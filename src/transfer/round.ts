@@ -67,7 +67,7 @@ export class Round implements Desk {
     const interrupt = (): void => this.finish(() => this.ended.reject(signal.reason));
     signal.addEventListener("abort", interrupt, { once: true });
     if (signal.aborted) interrupt();
-    const unwatch = this.engine.watch((now, woke) => this.tick(now, woke));
+    const unwatch = this.engine.ticker.watch((now, woke) => this.tick(now, woke));
     if (this.session) {
       this.session.onProgress = () => this.catchUp();
       this.session.onFailure = (error) => this.finish(() => this.ended.reject(error));
@@ -231,7 +231,8 @@ export class Round implements Desk {
   accept(puller: Puller, verdict: Verdict & { kind: "part" | "whole" }): PullEnd | undefined {
     const { state, job } = this;
     this.gauge.answered(puller.latencyMs);
-    if (verdict.kind === "whole" && state.written.total > 0 && !verdict.same) {
+    // Others may hold bytes of the version before, written or about to be.
+    if (verdict.kind === "whole" && !verdict.same && (state.written.total > 0 || this.pullers.size > 1)) {
       const reason = "the server sends the file from the beginning and gives no proof that it is the same";
       return { kind: "fatal", error: new Restart(reason, state.unstable, true) };
     }
@@ -247,6 +248,7 @@ export class Round implements Desk {
     if (verdict.kind === "part" && !state.provable && !(verdict.start === 0 && verdict.end === state.size))
       return { kind: "useless" };
     state.drifted ||= verdict.drifted;
+    state.page ||= !state.worked && puller.page;
     state.worked = true;
     if (verdict.kind === "whole") this.takeWhole(puller);
     else puller.claim.end = Math.min(puller.claim.end, verdict.end);
@@ -268,7 +270,7 @@ export class Round implements Desk {
     claim.end = this.state.size ?? Number.POSITIVE_INFINITY;
   }
 
-  /** The network is so far ahead of the digest that it waits: the pages would leave the cache, and the core is better used for hashing. */
+  /** So far ahead of the digest that the network waits: what it has to read would leave the cache. */
   private get ahead(): boolean {
     const { session } = this;
     return session !== undefined && this.written.prefix - session.hashed > this.engine.digestLagBytes;
@@ -298,8 +300,8 @@ export class Round implements Desk {
     this.session?.advance(state.written.prefix);
     if (state.complete) this.finish(() => this.ended.resolve());
     else if (state.size === null && state.written.total > engine.maxUnknownBytes) {
-      const text = `${job.label}: the server sends more than ${engine.maxUnknownBytes} bytes without saying how many there are.`;
-      this.finish(() => this.ended.reject(new DownloadError("too_large", text)));
+      const text = `the server sends more than ${engine.maxUnknownBytes} bytes and does not say how many there are`;
+      this.finish(() => this.ended.reject(new DownloadError("too_large", `${job.label}: ${text}.`)));
     }
   }
 

@@ -36,6 +36,8 @@ export class FileState {
   worked: boolean;
   /** Pieces with different validators were accepted because a digest will judge the whole (F28). */
   drifted = false;
+  /** Good answers of this server call the file a web page; then that type says nothing. */
+  page = false;
   /** An answer has said that the file is empty. */
   emptySeen = false;
   /** The present validator has been told to the observer. */
@@ -61,6 +63,7 @@ export class FileState {
       validator: this.validator,
       digest: digest !== null,
       worked: this.worked,
+      page: this.page,
     };
   }
 

@@ -104,20 +104,24 @@ export class Troubles {
       if (UNREACHABLE.has(error.code) && this.engine.permits.activeOn(host) === 0)
         this.engine.permits.gate(host, error);
     }
-    return this.again(puller.askedAt, error, beside);
+    return this.again(puller, error, beside);
   }
 
   /** The source could not say where the file is now. */
   unlocated(thrown: unknown, askedAt: number, beside: Beside): Promise<Next> {
     const error = toDownloadError(thrown);
     if (error.verdict !== "retry") throw error;
-    return this.again(askedAt, error, beside);
+    return this.again({ askedAt, bytes: 0 }, error, beside);
   }
 
   /** Waits and tries again, or throws when that has been done often enough without a new byte. */
-  private async again(askedAt: number, error: DownloadError, beside: Beside): Promise<Next> {
+  private async again(
+    { askedAt, bytes }: Pick<Puller, "askedAt" | "bytes">,
+    error: DownloadError,
+    beside: Beside,
+  ): Promise<Next> {
     const now = this.engine.clock.monotonic();
-    const pause = this.patience.failed(this.state.gained, askedAt, now, Math.random());
+    const pause = this.patience.failed(bytes, this.state.gained, askedAt, now, Math.random());
     if (pause === undefined) {
       const hopeless = error.code === "protocol" && !this.state.worked;
       throw hopeless
@@ -140,7 +144,7 @@ export class Troubles {
       case "limited":
         return this.limited(puller, verdict.error, beside);
       case "failed":
-        return this.again(puller.askedAt, verdict.error, beside);
+        return this.again(puller, verdict.error, beside);
       case "changed":
         return this.changed(verdict, response);
       case "end":
@@ -188,8 +192,9 @@ export class Troubles {
     const skew = date === undefined ? 0 : this.engine.clock.now() - date;
     if (status !== 404 && status !== 410 && Math.abs(skew) > MAX_SKEW_MS) {
       const minutes = Math.round(Math.abs(skew) / 60_000);
-      const text = `the clock of this machine is ${minutes} minutes ${skew > 0 ? "ahead of" : "behind"} the server's. Set it and try again.`;
-      return new DownloadError("clock", `${error.message} Perhaps because ${text}`, { status });
+      const where = `${minutes} minutes ${skew > 0 ? "ahead of" : "behind"} the server's`;
+      const text = `Perhaps because the clock of this machine is ${where}. Set it and try again.`;
+      return new DownloadError("clock", `${error.message} ${text}`, { status });
     }
     return error;
   }
@@ -270,6 +275,6 @@ export class Troubles {
     // Nothing at byte 0, or a range that has to be good is refused: one plain question tells (F19, F20, F41).
     if (this.loosen()) return "again";
     const text = `${this.job.label}: ${puller.permit.host} refuses every range (416).`;
-    return this.again(puller.askedAt, new DownloadError("bad_range", text, { status: 416 }), beside);
+    return this.again(puller, new DownloadError("bad_range", text, { status: 416 }), beside);
   }
 }

@@ -39,7 +39,7 @@ export class Work {
     if (!gap) return this.takeOver(most);
     if (state.style === "open") return claimOf(gap.start, gap.end);
     if (state.size === null)
-      return claimOf(gap.start, gap.start + Math.min(SHORT_CLAIM, this.engine.partBytes));
+      return claimOf(gap.start, Math.min(gap.end, gap.start + Math.min(SHORT_CLAIM, this.engine.partBytes)));
     if (this.plain) return claimOf(0, state.size);
     const part = partLength(state.size, this.engine.partBytes);
     const length = claimLength({

@@ -63,7 +63,7 @@ export class BatchWriter {
     this.at = position;
   }
 
-  /** Writes what has been waiting too long. Called every few milliseconds, and by a chunk that comes late enough itself. */
+  /** Writes what has been waiting too long. Called every few milliseconds, and by chunks that come late enough. */
   tick(now: number): void {
     if (this.length > 0 && !this.inFlight && now - this.flushedAt >= this.maxAgeMs) this.flush();
   }

@@ -6,8 +6,15 @@ const NOW = Date.parse("2026-11-20T12:00:00Z");
 const DATE = "Fri, 20 Nov 2026 12:00:00 GMT";
 const URL = "https://cdn.example/f?sig=secret";
 const validator: Validator = { etag: '"v1"', lastModified: null, size: 1000, origin: "https://cdn.example" };
-const known: Known = { label: "m.gguf", size: 1000, validator, digest: false, worked: true };
-const fresh: Known = { label: "m.gguf", size: null, validator: null, digest: false, worked: false };
+const known: Known = { label: "m.gguf", size: 1000, validator, digest: false, worked: true, page: false };
+const fresh: Known = {
+  label: "m.gguf",
+  size: null,
+  validator: null,
+  digest: false,
+  worked: false,
+  page: false,
+};
 const ask: Ask = { start: 100, end: 200, ranged: true };
 const good = { "content-range": "bytes 100-199/1000", etag: '"v1"' };
 

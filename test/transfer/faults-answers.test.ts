@@ -373,6 +373,13 @@ test("F54 a magic number that does not fit is a note, not a failure", async () =
   expect(odd.witness.warnings[0]).toContain("GGUF");
 });
 
+test("F54 a server that calls everything a web page is believed by its digest, part after part", async () => {
+  origin.on({}, { kind: "headers", set: { "Content-Type": "text/html" } });
+  const { end, path } = await attempt(it, { url: url(), size: SIZE, digest: sha256(TRUE) });
+  expect(end).toBe("done");
+  expectWhole(path, TRUE);
+});
+
 test("F55 a Git LFS pointer instead of the file", async () => {
   const pointer = `version https://git-lfs.github.com/spec/v1\noid sha256:${"0".repeat(64)}\nsize 123456789\n`;
   origin.put({ path: "/p.safetensors", content: literal(pointer) });

@@ -54,6 +54,15 @@ test.each([1, 8])(
   },
 );
 
+test("F1 F24 another version in one answer while parts of the first are still in memory: not mixed", async () => {
+  origin.limits.ratePerConnection = MiB;
+  const first = origin.on({ nth: { from: 4 } }, { kind: "ignore-range" }, ...replaced);
+  const { end, path } = await attempt(it, { url: origin.url("/m") });
+  delete origin.limits.ratePerConnection;
+  expect([end, first.hits > 0]).toEqual(["done", true]);
+  expectWhole(path, OLD, NEW);
+});
+
 test("F24 a file that will not keep still is taken in one answer after two restarts", async () => {
   for (let i = 1; i <= 20; i++) origin.on({ nth: i }, { kind: "validators", etag: `"v${i}"` });
   const { end, witness, path } = await attempt(it, { url: origin.url("/m") });

@@ -70,6 +70,18 @@ test("a source that fails is asked again", async () => {
   });
   await expect(it.take()).rejects.toThrow("hub is down");
   expect((await it.take()).request).toEqual(hub);
+  expect(asked).toBe(2);
+});
+
+test("a source that fails is asked once for all that wait for it", async () => {
+  let asked = 0;
+  const it = new Lease(async () => {
+    asked++;
+    await Bun.sleep(5);
+    throw new Error("hub is down");
+  });
+  const ends = await Promise.allSettled([it.take(), it.take(), it.take()]);
+  expect([ends.map((end) => end.status), asked]).toEqual([["rejected", "rejected", "rejected"], 1]);
 });
 
 test.each<[string, ReturnType<typeof led>, boolean]>([

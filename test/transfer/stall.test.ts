@@ -60,20 +60,31 @@ const rules = { tries: 3, baseMs: 200, hostMs: 10_000, hostBackoffMs: 500 };
 
 test("F47 only failures without a new byte count, and they are told after three tries", () => {
   const patience = new PatienceCounter(rules);
-  const failed = (gained: number, at: number) => patience.failed(gained, at, at, 1);
-  expect([failed(0, 1), failed(0, 2), failed(0, 3), failed(0, 4)]).toEqual([25, 200, 400, undefined]);
-  expect([failed(10, 5), failed(10, 6), failed(20, 7), failed(20, 8), failed(20, 9), failed(20, 10)]).toEqual(
-    [25, 200, 25, 200, 400, undefined],
-  );
+  const failed = (brought: number, gained: number, at: number) => patience.failed(brought, gained, at, at, 1);
+  expect([failed(0, 0, 1), failed(0, 0, 2), failed(0, 0, 3), failed(0, 0, 4)]).toEqual([
+    25,
+    200,
+    400,
+    undefined,
+  ]);
+  expect([failed(10, 10, 5), failed(0, 10, 6), failed(10, 20, 7), failed(0, 20, 8)]).toEqual([
+    25, 200, 25, 200,
+  ]);
+});
+
+test("one that fails for ever beside others that bring bytes is asked less and less often, up to a limit", () => {
+  const patience = new PatienceCounter(rules);
+  const pauses = [1, 2, 3, 4, 5, 6, 7].map((at) => patience.failed(0, at * 100, at, at, 1));
+  expect(pauses).toEqual([25, 200, 400, 800, 1600, 1600, 1600]);
 });
 
 test("connections that fail together fail once", () => {
   const patience = new PatienceCounter(rules);
-  for (let i = 0; i < 8; i++) expect(patience.failed(0, 5, 10 + i, 1)).toBeDefined();
+  for (let i = 0; i < 8; i++) expect(patience.failed(0, 0, 5, 10 + i, 1)).toBe(25);
 });
 
 test("jitter shortens a pause by half at most", () => {
-  expect(new PatienceCounter(rules).failed(0, 1, 1, 0)).toBe(12.5);
+  expect(new PatienceCounter(rules).failed(0, 0, 1, 1, 0)).toBe(12.5);
 });
 
 test("F45 a host is waited for ten seconds in all, more after new bytes", () => {
