@@ -1,5 +1,5 @@
 import type { Attempt } from "./attempt.ts";
-import type { Digest, File } from "./download.ts";
+import type { Digest, Download, File } from "./download.ts";
 import type { ManifestFile } from "./ports.ts";
 
 /**
@@ -120,9 +120,7 @@ export async function reuseEarlier(attempt: Attempt, listed: readonly ManifestFi
     listed.flatMap((f) => (f.etag !== undefined && f.digest === null ? [[f.path, f.etag]] : [])),
   );
   if (marked.size === 0) return;
-  const filter = { sourceKey: attempt.row.source.key, states: ["completed"] as const };
-  const { items } = await db.list(filter, { limit: 20 });
-  for (const earlier of items.toReversed()) {
+  for (const earlier of await newestOf(attempt)) {
     for (const known of await db.files(earlier.id)) {
       const file = attempt.files.find((f) => f.path === known.path && f.state !== "done");
       const same = known.validator?.etag === marked.get(known.path) && known.size === file?.size;
@@ -132,6 +130,21 @@ export async function reuseEarlier(attempt: Attempt, listed: readonly ManifestFi
         await markDone(attempt, file, known.target, known.computed);
     }
   }
+}
+
+const MOST_EARLIER = 20;
+
+/** The last completed downloads of the same source, newest first. */
+async function newestOf({ row, tools }: Attempt): Promise<Download[]> {
+  const filter = { sourceKey: row.source.key, states: ["completed"] as const };
+  let newest: Download[] = [];
+  let cursor: string | null | undefined;
+  do {
+    const page = await tools.db.list(filter, { limit: 500, ...(cursor ? { cursor } : {}) });
+    newest = [...newest, ...page.items].slice(-MOST_EARLIER);
+    cursor = page.nextCursor;
+  } while (cursor);
+  return newest.reverse();
 }
 
 /** Whether another download's finished file is the very thing that this download asks for. */

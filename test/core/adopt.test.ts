@@ -1,6 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { copyFileSync, readFileSync, realpathSync, unlinkSync, writeFileSync } from "node:fs";
+import { sha256Of } from "../support/bytes.ts";
 import { ggufRepo, startHub } from "../support/hub.ts";
+import { startOrigin } from "../support/origin.ts";
 import { openProduct } from "../support/product.ts";
 import { digest, MB } from "./support.ts";
 
@@ -56,4 +58,24 @@ describe("what another tool left in the hub's cache", () => {
     expect(failed.error?.code).toBe("name_collision");
     expect(readFileSync(path)).toEqual(readFileSync(aside));
   });
+});
+
+test("F91 what the last of many downloads of one address brought is found, not only what the first ones did", async () => {
+  const resource = { path: "/m.bin", seed: 1, size: 50_000 };
+  await using origin = await startOrigin({ resources: [resource] });
+  await using product = await openProduct();
+  const bring = async () => {
+    const { download } = await product.downloads.start({ url: origin.url("/m.bin") });
+    const done = await product.reaches(download.id, "completed", "failed");
+    expect(done.error).toBeNull();
+    return done.localPath as string;
+  };
+  for (let i = 0; i < 21; i++) await bring();
+  origin.put({ ...resource, seed: 2 });
+  const path = await bring();
+  expect(digest(path)).toBe(sha256Of(2, resource.size));
+  const sent = origin.sent("/m.bin");
+  expect(await bring()).toBe(path);
+  // The look at what the server has may take a byte.
+  expect(origin.sent("/m.bin") - sent).toBeLessThanOrEqual(1);
 });
