@@ -28,6 +28,7 @@ export async function admit(
   request: StartRequest,
 ): Promise<Admission> {
   const { source, ref, layout, secret } = judge(tools.sources, defaults, request);
+  if (request.engine) await checkEngine(tools, request.engine.engineId, ref, layout);
   const id = crypto.randomUUID();
   if (secret) await tools.secrets.put(id, secret);
   const admission = await insertUnique(
@@ -41,6 +42,27 @@ export async function admit(
     await refreshSecret(tools, admission.row, secret);
   }
   return admission;
+}
+
+/** An engine id stays with its model while that is there (A22). */
+async function checkEngine(
+  { db, storage }: Tools,
+  engineId: string,
+  ref: SourceRef,
+  layout: Download["layout"],
+): Promise<void> {
+  const engine = await db.engine(engineId);
+  if (!engine) return;
+  const owner = engine.downloadId === null ? undefined : await db.get(engine.downloadId);
+  if (owner?.source.key === ref.key) return;
+  // Without a record its path tells; where no file is any more, the id is free.
+  const mayBe = !owner && engine.path === storage.expected?.(ref, layout);
+  if (mayBe || (!owner && !(await storage.stat(engine.path)).exists)) return;
+  throw new DownloadError(
+    "model_id_conflict",
+    `Engine '${engineId}' exists already for another model (${engine.path}). Choose another engine_id.`,
+    { param: "engine.engine_id" },
+  );
 }
 
 /** What a request asks for, and of whom. */

@@ -1,6 +1,8 @@
 import { expect, test } from "bun:test";
+import { ggufRepo, startHub } from "../support/hub.ts";
 import { startOrigin } from "../support/origin.ts";
 import { openProduct } from "../support/product.ts";
+import { codeOf, MB } from "./support.ts";
 
 test("a request's own retry values stand upon the settings in force", async () => {
   await using origin = await startOrigin({ resources: [{ path: "/m.bin", seed: 1, size: 1000 }] });
@@ -11,4 +13,39 @@ test("a request's own retry values stand upon the settings in force", async () =
   await downloads.changeSettings({ retry: { maxAttempts: 5 } });
   const second = await downloads.start({ url: origin.url("/m.bin?2"), retry: { jitter: 0 } });
   expect(second.download.retry).toMatchObject({ maxAttempts: 5, baseMs: 50, jitter: 0 });
+});
+
+test("A22 an engine id belongs to one model; asking for that very model again stays allowed", async () => {
+  const quantizations = { Q4_K_M: MB, Q8_0: MB };
+  await using hub = await startHub({ repos: [ggufRepo("acme/tiny-gguf", { quantizations })] });
+  await using product = await openProduct({ hfEndpoint: hub.endpoint });
+  const { downloads, db } = product;
+  const request = (file: string) => ({
+    repoId: "acme/tiny-gguf",
+    filename: `tiny-${file}.gguf`,
+    engine: {
+      engineId: "chat",
+      modelType: "llm" as const,
+      inferenceEngine: "llama-cpu",
+      loadImmediately: true,
+      mainGpuId: 0,
+      parameters: {},
+    },
+  });
+  const bring = async () => {
+    const { download } = await downloads.start(request("Q4_K_M"));
+    return product.reaches(download.id, "completed", "failed");
+  };
+  const first = await bring();
+  const refused = await downloads.start(request("Q8_0")).catch((error) => error);
+  expect(refused).toMatchObject({ code: "model_id_conflict", param: "engine.engine_id" });
+  expect((await db.engine("chat"))?.path).toBe(first.localPath as string);
+  expect((await bring()).error).toBeNull();
+  expect(await codeOf(downloads.start({ ...request("Q8_0"), modelId: "mine" }))).toBe("model_id_conflict");
+  await downloads.forgetAll({ files: false });
+  expect(await codeOf(downloads.start(request("Q8_0")))).toBe("model_id_conflict");
+  const again = await bring();
+  expect([again.state, again.localPath]).toEqual(["completed", first.localPath]);
+  await downloads.forgetAll({ files: true });
+  expect(await codeOf(downloads.start(request("Q8_0")))).toBe("fulfilled");
 });
