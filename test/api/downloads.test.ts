@@ -305,7 +305,7 @@ describe("engines", () => {
     const guessed = await start({
       url: origin.url("/text-embedding-3-small.bin"),
       model_id: "e",
-      engine: ENGINE,
+      engine: { ...ENGINE, engine_id: "searcher" },
     });
     expect(guessed.body.engine_creation).toMatchObject({
       model_type: "embedding",
