@@ -1,4 +1,4 @@
-/** Answers that are not what was asked for: F1-F23, F30, F31, F48-F55, F69, F75. */
+/** Answers that are not what was asked for: F1-F23, F30, F31, F48-F54, F69, F75. */
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { generated, gitSha1Of, literal, sha256, sha256Of, withHead } from "../support/bytes.ts";
@@ -378,18 +378,6 @@ test("F54 a server that calls everything a web page is believed by its digest, p
   const { end, path } = await attempt(it, { url: url(), size: SIZE, digest: sha256(TRUE) });
   expect(end).toBe("done");
   expectWhole(path, TRUE);
-});
-
-test("F55 a Git LFS pointer instead of the file", async () => {
-  const pointer = `version https://git-lfs.github.com/spec/v1\noid sha256:${"0".repeat(64)}\nsize 123456789\n`;
-  origin.put({ path: "/p.safetensors", content: literal(pointer) });
-  const at = { url: origin.url("/p.safetensors"), label: "p.safetensors" };
-  expect(await attempt(it, at)).toMatchObject({ end: "lfs_pointer", error: { verdict: "final" } });
-  expect(await attempt(it, { ...at, size: 123_456_789 })).toMatchObject({ end: "lfs_pointer" });
-  expect(await attempt(it, { ...at, size: pointer.length })).toMatchObject({ end: "lfs_pointer" });
-  expect(await attempt(it, { ...at, digest: sha256Of(1, 5) })).toMatchObject({ end: "lfs_pointer" });
-  const promised = { ...at, size: pointer.length, digest: sha256(literal(pointer)) };
-  expect(await attempt(it, promised)).toMatchObject({ end: "done", result: { verified: true } });
 });
 
 test("F69 an endless body: stopped at the promised size, or at the cap", async () => {

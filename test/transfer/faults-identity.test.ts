@@ -1,7 +1,7 @@
-/** Whether it is still the same file: F24-F29, F70, F77. */
+/** Whether it is still the same file: F24-F29, F55, F70, F77. */
 import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
 import type { Validator } from "../../src/core/download.ts";
-import { generated, sha256 } from "../support/bytes.ts";
+import { generated, literal, sha256, sha256Of } from "../support/bytes.ts";
 import { type Origin, startOrigin } from "../support/origin.ts";
 import { attempt, expectTruth, expectWhole, MiB, type Rig, rig } from "./rig.ts";
 
@@ -196,4 +196,16 @@ test("F77 with no promised digest nothing is hashed, and nothing is called verif
   const { result, witness } = await attempt(it, { url: origin.url("/m") });
   expect(result).toEqual({ size: SIZE, digest: null, verified: false });
   expect(witness.events).toEqual(["identified"]);
+});
+
+test("F55 a Git LFS pointer instead of the file", async () => {
+  const pointer = `version https://git-lfs.github.com/spec/v1\noid sha256:${"0".repeat(64)}\nsize 123456789\n`;
+  origin.put({ path: "/p.safetensors", content: literal(pointer) });
+  const at = { url: origin.url("/p.safetensors"), label: "p.safetensors" };
+  expect(await attempt(it, at)).toMatchObject({ end: "lfs_pointer", error: { verdict: "final" } });
+  expect(await attempt(it, { ...at, size: 123_456_789 })).toMatchObject({ end: "lfs_pointer" });
+  expect(await attempt(it, { ...at, size: pointer.length })).toMatchObject({ end: "lfs_pointer" });
+  expect(await attempt(it, { ...at, digest: sha256Of(1, 5) })).toMatchObject({ end: "lfs_pointer" });
+  const promised = { ...at, size: pointer.length, digest: sha256(literal(pointer)) };
+  expect(await attempt(it, promised)).toMatchObject({ end: "done", result: { verified: true } });
 });
