@@ -1,7 +1,7 @@
 /** Answers that are not what was asked for: F1-F23, F30, F31, F48-F54, F69, F75. */
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
-import { generated, gitSha1Of, literal, sha256, sha256Of, withHead } from "../support/bytes.ts";
+import { generated, gitSha1Of, sha256, sha256Of, withHead } from "../support/bytes.ts";
 import { type Origin, startOrigin } from "../support/origin.ts";
 import { attempt, expectTruth, expectWhole, MiB, type Rig, rig } from "./rig.ts";
 
