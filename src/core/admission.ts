@@ -31,17 +31,17 @@ export async function admit(
   if (request.engine) await checkEngine(tools, request.engine.engineId, ref, layout);
   const id = crypto.randomUUID();
   if (secret) await tools.secrets.put(id, secret);
-  const admission = await insertUnique(
-    board,
-    source,
-    request,
-    draft(id, ref, layout, request, defaults, tools),
-  );
-  if (secret && !admission.created) {
-    await tools.secrets.delete(id);
-    await refreshSecret(tools, admission.row, secret);
+  let created = false;
+  try {
+    const wanted = draft(id, ref, layout, request, defaults, tools);
+    const admission = await insertUnique(board, source, request, wanted);
+    created = admission.created;
+    if (secret && !created) await refreshSecret(tools, admission.row, secret);
+    return admission;
+  } finally {
+    // A refused request leaves no token behind.
+    if (secret && !created) await tools.secrets.delete(id);
   }
-  return admission;
 }
 
 /** An engine id stays with its model while that is there (A22). */

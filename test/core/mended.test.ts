@@ -1,6 +1,6 @@
 /** What a second look at the core found: each of these once ended wrong. */
 import { expect, test } from "bun:test";
-import { readdirSync, truncateSync, unlinkSync } from "node:fs";
+import { readdirSync, readFileSync, truncateSync, unlinkSync } from "node:fs";
 import { systemClock } from "../../src/core/clock.ts";
 import { Journal } from "../../src/core/journal.ts";
 import type { PartFile } from "../../src/core/ports.ts";
@@ -11,7 +11,7 @@ import { ggufRepo, startHub } from "../support/hub.ts";
 import { startOrigin } from "../support/origin.ts";
 import { openProduct } from "../support/product.ts";
 import { tempDir } from "../support/temp.ts";
-import { digest, MB, slowOrigin } from "./support.ts";
+import { codeOf, digest, MB, slowOrigin } from "./support.ts";
 
 for (const [what, damage] of [
   ["deleted", (path: string) => unlinkSync(path)],
@@ -135,4 +135,15 @@ test("retry does not wait for the time that a failure had set, and wakes a pause
   await product.downloads.retry(download.id);
   const done = await product.reaches(download.id, "completed", "failed");
   expect(done.error).toBeNull();
+});
+
+test("I7 a request that is refused leaves no token behind", async () => {
+  await using origin = await slowOrigin();
+  await using product = await openProduct();
+  const token = "token-of-a-refused-request";
+  await product.downloads.start({ url: origin.url("/slow.gguf"), modelId: "mine" });
+  const refused = product.downloads.start({ url: origin.url("/other.gguf"), modelId: "mine", token });
+  expect(await codeOf(refused)).toBe("model_id_conflict");
+  const left = readdirSync(`${product.dir}/data`).map((name) => readFileSync(`${product.dir}/data/${name}`));
+  expect(left.some((bytes) => bytes.includes(token))).toBe(false);
 });
