@@ -185,7 +185,7 @@ describe.skipIf(!isReady)("the seeds' own clients", () => {
   const browserPath = Bun.which("chromium") ?? Bun.which("google-chrome");
   if (browserPath === null) console.warn("SKIPPED: no Chromium, the seed's page is not tried");
   test.skipIf(browserPath === null)("R111-R125 the seed's page works from another origin", async () => {
-    await start("model-1", "/slow.bin", { engine: { engine_id: "e" } });
+    await start("model-1", "/slow.bin", { engine: { engine_id: "page" } });
     const html = blocks(text ?? "", "html")[0] ?? "";
     const pages = Bun.serve({
       port: 0,
