@@ -90,6 +90,33 @@ test("a line that becomes capped later is noticed", () => {
   expect(targets.at(-1)).toBe(8);
 });
 
+/** Each connection may send a second's worth at once, and then waits: nginx's limit_rate. */
+function bursting(bytesPerSecond: number, lineRate: number): Line {
+  const connections: { since: number; sent: number }[] = [];
+  return {
+    most: 16,
+    rate(count, now) {
+      while (connections.length < count) connections.push({ since: now, sent: 0 });
+      connections.length = count;
+      let room = lineRate * 15;
+      for (const connection of connections) {
+        const allowed = bytesPerSecond * (Math.floor((now - connection.since) / 1000) + 1) - connection.sent;
+        const sent = Math.min(room, allowed);
+        connection.sent += sent;
+        room -= sent;
+      }
+      return (lineRate * 15 - room) / 15;
+    },
+  };
+}
+
+test("a server that caps each connection but begins with a burst gets all, soon", () => {
+  const { targets } = drive(bursting(32 << 20, 800 * MIB_PER_MS), 6_000);
+  expect(targets.indexOf(16) * 15).toBeGreaterThan(0);
+  expect(targets.indexOf(16) * 15).toBeLessThan(700);
+  expect(targets.at(-1)).toBe(16);
+});
+
 describe("limits", () => {
   test("never more than allowed, also when that shrinks", () => {
     const scale = drive(capped, 2_000).scale;
