@@ -138,6 +138,25 @@ export interface Engine {
   loadImmediately: boolean;
   mainGpuId: number;
   parameters: Record<string, number | boolean | string>;
-  state: "created" | "loaded" | "failed";
+  state: EngineState;
+  /** Base URL it answers on while it is loaded by a runtime that serves one. */
+  endpoint: string | null;
+  /** Why it failed, or stopped by itself. */
+  error: string | null;
+  details: ModelDetails | null;
   createdAt: number;
+}
+
+/** `created`: the record only. `loading`, `loaded`, `stopped`: of a runtime that runs something; `register` says `loaded`. */
+export type EngineState = "created" | "loading" | "loaded" | "stopped" | "failed";
+
+/** What a model file says of itself in its header; null where it says nothing. */
+export interface ModelDetails {
+  format: "gguf" | "safetensors" | "other";
+  architecture: string | null;
+  quantization: string | null;
+  contextLength: number | null;
+  parameterCount: number | null;
+  /** Memory it will take when loaded, about, bytes. */
+  memoryBytes: number | null;
 }

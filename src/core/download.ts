@@ -60,7 +60,8 @@ export function parseDigest(algorithm: DigestAlgorithm, text: string): Digest | 
   return hex.length === DIGEST_LENGTH[algorithm] && /^[0-9a-f]+$/.test(hex) ? { algorithm, hex } : undefined;
 }
 
-export type LayoutName = "flat" | "hf-cache";
+/** `ollama`: manifest and blobs of an Ollama models directory, for sources that say so themselves. */
+export type LayoutName = "flat" | "hf-cache" | "ollama";
 
 /** What was asked for, in canonical form and without any secret. Made by `Source.parse`, kept in the row. */
 export interface SourceRef {

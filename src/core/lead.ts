@@ -215,6 +215,9 @@ async function createEngine(attempt: Attempt): Promise<void> {
     downloadId: attempt.row.id,
     path,
     state,
+    endpoint: null,
+    error: null,
+    details: null,
     createdAt: attempt.tools.clock.now(),
   });
 }

@@ -1,9 +1,12 @@
 import type { Database as Sqlite } from "bun:sqlite";
 import { DownloadError } from "../core/errors.ts";
 import schema from "./schema.sql" with { type: "text" };
+import step2 from "./step-2.sql" with { type: "text" };
+
+type Step = string | ((db: Sqlite) => void);
 
 /** Schema versions, oldest first; `user_version` is how many of them a database has been through. Only ever append. */
-export const STEPS: readonly string[] = [schema];
+export const STEPS: readonly Step[] = [schema, step2, ollamaLayout];
 
 export function versionOf(db: Sqlite): number {
   return (db.query("PRAGMA user_version").get() as { user_version: number }).user_version;
@@ -21,15 +24,52 @@ export function refuseNewer(version: number, dataDir: string, steps = STEPS): vo
 
 /** Brings the schema up to date, each step and its number in one transaction: killed anywhere, it can be rerun (F108). */
 export function migrate(db: Sqlite, steps = STEPS): void {
-  for (let version = versionOf(db); version < steps.length; version++) {
-    db.run("BEGIN IMMEDIATE");
-    try {
-      db.run(steps[version]!);
-      db.run(`PRAGMA user_version = ${version + 1}`);
-      db.run("COMMIT");
-    } catch (error) {
-      if (db.inTransaction) db.run("ROLLBACK");
-      throw error;
-    }
+  const enforced = (db.query("PRAGMA foreign_keys").get() as { foreign_keys: number }).foreign_keys;
+  if (versionOf(db) === steps.length) return;
+  // A table that is made anew is dropped for a moment; what refers to it must not be dropped with it.
+  db.run("PRAGMA foreign_keys = OFF");
+  try {
+    for (let version = versionOf(db); version < steps.length; version++)
+      step(db, steps[version]!, version + 1);
+  } finally {
+    db.run(`PRAGMA foreign_keys = ${enforced}`);
   }
+}
+
+function step(db: Sqlite, change: Step, version: number): void {
+  db.run("BEGIN IMMEDIATE");
+  try {
+    if (typeof change === "string") db.run(change);
+    else change(db);
+    db.run(`PRAGMA user_version = ${version}`);
+    db.run("COMMIT");
+  } catch (error) {
+    if (db.inTransaction) db.run("ROLLBACK");
+    throw error;
+  }
+}
+
+/** Files may lie in an Ollama models directory. */
+function ollamaLayout(db: Sqlite): void {
+  rebuild(db, "downloads", (sql) => sql.replace("'hf-cache')", "'hf-cache', 'ollama')"));
+}
+
+/** Makes a table anew with changed constraints, the only way there is (sqlite.org/lang_altertable.html §7). */
+function rebuild(db: Sqlite, table: string, change: (sql: string) => string): void {
+  const parts = db
+    .query<{ type: string; sql: string }, [string]>(
+      "SELECT type, sql FROM sqlite_schema WHERE tbl_name = ? AND sql IS NOT NULL",
+    )
+    .all(table);
+  const old = parts.find(({ type }) => type === "table")!.sql;
+  const columns = db
+    .query<{ name: string }, []>(`SELECT name FROM pragma_table_xinfo('${table}') WHERE hidden = 0`)
+    .all()
+    .map(({ name }) => `"${name}"`)
+    .join(", ");
+  db.run(change(old).replace(`CREATE TABLE ${table}`, `CREATE TABLE ${table}_new`));
+  db.run(`INSERT INTO ${table}_new (${columns}) SELECT ${columns} FROM ${table}`);
+  db.run(`DROP TABLE ${table}`);
+  db.run(`ALTER TABLE ${table}_new RENAME TO ${table}`);
+  for (const { type, sql } of parts) if (type !== "table") db.run(sql);
 }

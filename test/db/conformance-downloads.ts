@@ -252,12 +252,19 @@ export function downloadsSuite(open: Open): void {
         mainGpuId: -1,
         parameters: { a: 1, b: true, c: "x" },
         state: "created" as const,
+        endpoint: null,
+        error: null,
+        details: null,
         createdAt: 5,
       };
       await db.putEngine(engine);
       await db.putEngine({ ...engine, engineId: "e0", createdAt: 6, loadImmediately: false });
       await db.putEngine({ ...engine, state: "loaded" });
-      expect(await db.engine("e1")).toEqual({ ...engine, state: "loaded" });
+      const details = { format: "gguf" as const, architecture: "llama", quantization: null };
+      const more = { contextLength: 4096, parameterCount: null, memoryBytes: 9 };
+      const running = { endpoint: "http://127.0.0.1:1", error: "x", details: { ...details, ...more } };
+      await db.putEngine({ ...engine, ...running, state: "stopped" });
+      expect(await db.engine("e1")).toEqual({ ...engine, ...running, state: "stopped" });
       expect((await db.engines()).map((e) => e.engineId)).toEqual(["e1", "e0"]);
       expect(await db.deleteEngine("e1")).toBe(true);
       expect(await db.deleteEngine("e1")).toBe(false);

@@ -160,3 +160,26 @@ describe("migrations", () => {
     db.close();
   });
 });
+
+test("a database of the first schema keeps its rows and learns the new layout and engine states", () => {
+  const db = new Sqlite(":memory:");
+  migrate(db, STEPS.slice(0, 1));
+  db.run("PRAGMA foreign_keys = ON");
+  const id = insertRow(db, "queued", { labels: `'{"a":"b"}'` });
+  db.run(`INSERT INTO files (download_id, path, verified, locator, state, bytes, search)
+    VALUES ('${id}', 'f', 0, '', 'pending', 0, '')`);
+  const parts = () => db.query("SELECT type, name FROM sqlite_schema ORDER BY type, name").values();
+  const before = parts();
+  db.run(`INSERT INTO engines VALUES ('e', NULL, '/m', 'llm', 'llama', 1, 0, '{"n":1}', 'loaded', 7)`);
+  migrate(db);
+  expect(parts()).toEqual(before);
+  expect(db.query("SELECT * FROM labels").all()).toHaveLength(1);
+  expect(db.query("SELECT * FROM files").all()).toHaveLength(1);
+  expect(db.query("PRAGMA foreign_key_check").all()).toEqual([]);
+  expect(db.query("SELECT * FROM engines").all()).toEqual([
+    expect.objectContaining({ engine_id: "e", state: "loaded", endpoint: null, created_at: 7 }) as unknown,
+  ]);
+  db.run("UPDATE downloads SET layout = 'ollama', seq = seq + 1 WHERE id = ?", [id]);
+  expect(() => db.run("UPDATE downloads SET layout = 'other' WHERE id = ?", [id])).toThrow("CHECK");
+  expect(db.query("PRAGMA integrity_check").all()).toEqual([{ integrity_check: "ok" }]);
+});
