@@ -4,6 +4,7 @@ import { open, ref } from "./wire.ts";
 
 export const TAGS = {
   downloads: "Downloads: start, watch, control",
+  local: "The local family: start, one stream of all, cancel",
   history: "Finished records",
   live: "Live streams",
   settings: "Settings in force at once",
@@ -11,6 +12,7 @@ export const TAGS = {
   files: "What is on disk",
   session: "Sessions and tickets",
   service: "The service itself",
+  abstractcore: "abstractcore: one call that downloads a model and streams its progress",
 } as const;
 export type Tag = keyof typeof TAGS;
 
@@ -41,6 +43,7 @@ export interface Answer {
   /** Media type; JSON when not given. */
   type?: string;
   headers?: Record<string, string>;
+  example?: unknown;
 }
 
 export interface Operation {
@@ -52,23 +55,29 @@ export interface Operation {
   answers: Record<number, Answer>;
   /** Statuses of refusals beside those every route may give. */
   errors?: readonly number[];
+  /** How a refusal looks where it is not the kolosal envelope. */
+  refusal?: Omit<Answer, "description">;
   /** It takes a JSON body or changes something. */
   changes?: boolean;
   /** Answers without a key. */
   open?: boolean;
+  /** Component of its errors, where the family has its own (A5). */
+  error?: string;
 }
 
 /** What the OpenAPI document says of a route. Answers are described here, not checked at run time: the tests do that. */
 export function operation(spec: Operation): { detail: DocumentDecoration } {
   const errors = [...ALWAYS, ...(spec.changes ? CHANGES : []), ...(spec.errors ?? [])];
+  const schema = ref(spec.error ?? "Error");
+  const refusal = spec.refusal ?? { schema: ref("Error") };
   const responses: Record<string, object> = {};
   for (const [status, answer] of Object.entries(spec.answers)) responses[status] = response(answer);
   for (const status of errors) {
     if (spec.open && status === 401) continue;
     const description = ERRORS[status] ?? "Error";
-    responses[status] = response({ description, schema: ref("Error") });
+    responses[status] = response({ description, schema });
   }
-  responses.default = response({ description: "Any other error", schema: ref("Error") });
+  responses.default = response({ description: "Any other error", schema });
   const detail = {
     operationId: spec.id,
     tags: [spec.tag],
@@ -80,7 +89,7 @@ export function operation(spec: Operation): { detail: DocumentDecoration } {
   return { detail: detail as DocumentDecoration };
 }
 
-function response({ description, schema, type = "application/json", headers = {} }: Answer): object {
+function response({ description, schema, type = "application/json", headers = {}, example }: Answer): object {
   const named = Object.entries(headers).map(([name, text]) => [
     name,
     { description: text, schema: { type: "string" } },
@@ -88,7 +97,9 @@ function response({ description, schema, type = "application/json", headers = {}
   return {
     description,
     ...(named.length === 0 ? {} : { headers: Object.fromEntries(named) }),
-    ...(schema === undefined ? {} : { content: { [type]: { schema } } }),
+    ...(schema === undefined
+      ? {}
+      : { content: { [type]: { schema, ...(example === undefined ? {} : { example }) } } }),
   };
 }
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
-import { names, present, presentOne, STATUS } from "../../src/api/downloads/present.ts";
+import { present, presentOne, STATUS } from "../../src/api/downloads/present.ts";
 import { DownloadSchema } from "../../src/api/downloads/schemas.ts";
+import { names } from "../../src/api/names.ts";
 import type { State } from "../../src/core/download.ts";
 import type { Snapshot } from "../../src/core/feed.ts";
 import { blocks, seed } from "./seeds.ts";

@@ -1,5 +1,6 @@
 import type { Digest, Download, File, State } from "../../core/download.ts";
 import type { Snapshot } from "../../core/feed.ts";
+import { names } from "../names.ts";
 import { engineBrief, engineFull } from "./present-engine.ts";
 
 /** Kolosal's words for our states (A4): no client of that family ever sees another one. */
@@ -134,21 +135,6 @@ export const presentRetry = (retry: NonNullable<Download["retry"]>) => ({
   max_ms: retry.maxMs,
   jitter: retry.jitter,
 });
-
-/**
- * Repository and file as strings for every download (A24): of a URL its model id and its file name, of a whole
- * repository an empty file name.
- */
-export function names({ source, repo, modelId, localPath }: Download): { repo: string; file: string } {
-  const hub = repo ?? source.repo;
-  if (hub !== undefined)
-    return { repo: hub, file: source.files?.length === 1 ? (source.files[0] ?? "") : "" };
-  const file = localPath ?? source.filename ?? URL.parse(source.url)?.pathname ?? "";
-  return { repo: modelId, file: lastSegment(file) };
-}
-
-const lastSegment = (path: string): string =>
-  path.slice(Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\")) + 1);
 
 export const digestText = ({ algorithm, hex }: Digest): string => `${algorithm}:${hex}`;
 
