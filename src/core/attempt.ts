@@ -1,4 +1,5 @@
 import type { Download, File } from "./download.ts";
+import type { Engines } from "./engines.ts";
 import type { DownloadError } from "./errors.ts";
 import type { Journal } from "./journal.ts";
 import type { Meter } from "./meter.ts";
@@ -18,8 +19,8 @@ import type {
   Transfer,
 } from "./ports.ts";
 
-/** Everything an attempt works with. */
-export interface Tools {
+/** What the composition root puts together. */
+export interface Rooms {
   db: Database;
   clock: Clock;
   log: Log;
@@ -30,6 +31,11 @@ export interface Tools {
   runtimes: readonly EngineRuntime[];
   secrets: Secrets;
   journal: Journal;
+}
+
+/** Everything an attempt works with. */
+export interface Tools extends Rooms {
+  engines: Engines;
 }
 
 /** One attempt on one download, as its parts see it. */

@@ -134,7 +134,10 @@ export interface Engine {
   downloadId: string | null;
   path: string;
   modelType: "llm" | "embedding";
+  /** As it was asked for; `runtime` is what it came to. */
   inferenceEngine: string;
+  /** Name of the runtime that has it. */
+  runtime: string;
   loadImmediately: boolean;
   mainGpuId: number;
   parameters: Record<string, number | boolean | string>;

@@ -1,5 +1,5 @@
 import { admit, checkInteger, judge, refreshSecret } from "./admission.ts";
-import type { Tools } from "./attempt.ts";
+import type { Rooms, Tools } from "./attempt.ts";
 import { Board } from "./board.ts";
 import { Commands, type Moved, refused } from "./commands.ts";
 import { DiskFiles } from "./disk-files.ts";
@@ -12,9 +12,10 @@ import {
   type State,
   UNFINISHED,
 } from "./download.ts";
+import { Engines } from "./engines.ts";
 import { DownloadError } from "./errors.ts";
 import type { Feed, Snapshot } from "./feed.ts";
-import type { DownloadFilter, Engine, Page, PageRequest, RemoteListing, StartRequest } from "./ports.ts";
+import type { DownloadFilter, Page, PageRequest, RemoteListing, StartRequest } from "./ports.ts";
 import { Runner } from "./runner.ts";
 import { applyPatch, applyRetry, DEFAULT_SETTINGS, type Settings, type SettingsPatch } from "./settings.ts";
 import { Sweeper, type SweepPolicy } from "./sweep.ts";
@@ -64,6 +65,7 @@ const PAGE = 500;
 export class Downloads {
   readonly feed: Feed;
   readonly disk: DiskFiles;
+  readonly engines: Engines;
   readonly #tools: Tools;
   readonly #board: Board;
   readonly #runner: Runner;
@@ -72,7 +74,9 @@ export class Downloads {
   readonly #options: DownloadsOptions;
   #settings: Settings = DEFAULT_SETTINGS;
 
-  private constructor(tools: Tools, options: DownloadsOptions) {
+  private constructor(rooms: Rooms, options: DownloadsOptions) {
+    this.engines = new Engines(rooms);
+    const tools = { ...rooms, engines: this.engines };
     this.#tools = tools;
     this.#options = options;
     this.#board = new Board(tools.db, tools.clock);
@@ -84,7 +88,7 @@ export class Downloads {
   }
 
   /** Reads the saved settings, takes back what an earlier process left, and starts working. */
-  static async open(tools: Tools, options: DownloadsOptions): Promise<Downloads> {
+  static async open(tools: Rooms, options: DownloadsOptions): Promise<Downloads> {
     const downloads = new Downloads(tools, options);
     const saved = (await tools.db.setting(SETTINGS_KEY)) as SettingsPatch | undefined;
     downloads.#settings = applyPatch(applyPatch(DEFAULT_SETTINGS, saved ?? {}), options.settings);
@@ -92,6 +96,7 @@ export class Downloads {
     const lastWanted = ((await tools.db.setting(WANTED_KEY)) as string[] | undefined) ?? [];
     const wanted = options.wanted ?? lastWanted;
     if (JSON.stringify(wanted) !== JSON.stringify(lastWanted)) await tools.db.saveSetting(WANTED_KEY, wanted);
+    await downloads.engines.open();
     await downloads.#runner.start();
     downloads.#sweeper.start(new Set(wanted));
     return downloads;
@@ -100,7 +105,9 @@ export class Downloads {
   /** Gives running downloads back with their bytes synced. The database is closed by whoever opened it. */
   async close(): Promise<void> {
     this.#sweeper.stop();
+    // An engine being created lets go with its download; then what runs is ended.
     await this.#runner.stop();
+    await this.engines.close();
   }
 
   /** `created` is false when an equal unfinished one was there. Throws `invalid_*`, `model_id_conflict`, `unsupported_provider`. */
@@ -270,10 +277,6 @@ export class Downloads {
 
   counts(): Promise<Record<State, number>> {
     return this.#tools.db.counts();
-  }
-
-  engines(): Promise<Engine[]> {
-    return this.#tools.db.engines();
   }
 
   async #row(id: string): Promise<Download | undefined> {

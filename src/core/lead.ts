@@ -205,19 +205,11 @@ async function createEngine(attempt: Attempt): Promise<void> {
   const spec = attempt.row.engine;
   if (spec === null) return;
   await attempt.write({ state: "creating_engine" });
-  const runtime = attempt.tools.runtimes[0];
-  if (!runtime) throw new DownloadError("engine_failed", "This build has no engine runtime.");
   const path = attempt.row.localPath ?? attempt.plan.localPath;
-  const { state, warnings } = await runtime.create(spec, path, attempt.signal);
-  for (const warning of warnings) attempt.warn(warning);
-  await attempt.tools.db.putEngine({
-    ...spec,
-    downloadId: attempt.row.id,
-    path,
-    state,
-    endpoint: null,
-    error: null,
-    details: null,
-    createdAt: attempt.tools.clock.now(),
-  });
+  const { engines } = attempt.tools;
+  const { id } = attempt.row;
+  const { modelType } = await engines.create(spec, path, id, attempt.signal, attempt.warn);
+  // By name it was a guess (A23).
+  if (modelType !== attempt.row.modelType || modelType !== spec.modelType)
+    await attempt.write({ modelType, engine: { ...spec, modelType } });
 }

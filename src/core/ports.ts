@@ -351,14 +351,41 @@ export interface Transfer {
 
 /* ------------------------------------------------------------------ engines */
 
-/** What is done with a verified file when an engine was asked for. */
+/** What became of a file as an engine. */
+export interface EngineReport {
+  /** `loaded`, or `created` where nothing was to be started. */
+  state: Engine["state"];
+  endpoint: string | null;
+  details: Engine["details"];
+  /** As the header says, else as asked for (A23). */
+  modelType: EngineSpec["modelType"];
+  warnings: string[];
+}
+
+/** What is done with a verified file when an engine was asked for (A16). */
 export interface EngineRuntime {
   readonly name: string;
-  create(
-    spec: EngineSpec,
-    path: string,
-    signal: AbortSignal,
-  ): Promise<{ state: Engine["state"]; warnings: string[] }>;
+  /** What it starts goes with our process: what was loaded is started again with the next one. */
+  readonly resident?: boolean;
+  /**
+   * Judges the file (or folder) and, with `loadImmediately`, makes the engine ready; also starts a stopped one again.
+   * Rejects with `engine_failed` or the signal's reason; nothing is left running then.
+   */
+  create(spec: EngineSpec, path: string, signal: AbortSignal): Promise<EngineReport>;
+  /** Ends what runs; resolves when it has ended. Stopping what does not run is no error. */
+  stop?(engine: Engine): Promise<void>;
+  /** As `stop`, and takes out what the runtime keeps elsewhere. Absent: `stop` is all there is to do. */
+  remove?(engine: Engine): Promise<void>;
+  /** Whether something runs for this engine now. */
+  runs?(engineId: string): boolean;
+  /** The last lines it has said. */
+  log?(engineId: string): string[];
+  /** `tell` is called when an engine changes by itself: it crashed, is ready again, was given up. */
+  watch?(
+    tell: (engineId: string, change: Partial<Pick<Engine, "state" | "endpoint" | "error">>) => void,
+  ): void;
+  /** Our own exit: ends everything that runs. */
+  close?(): Promise<void>;
 }
 
 /** Secrets given with requests, in one owner-only file (0600). */

@@ -92,5 +92,8 @@ async function begin(downloads: Downloads, { key, request }: StartupEntry): Prom
 /** Whether that earlier download is what is asked for now: the same names, the same engine. */
 function fits(earlier: Download, { modelId, engine }: StartRequest): boolean {
   if (modelId !== undefined && earlier.modelId !== modelId) return false;
-  return engine === undefined || JSON.stringify(earlier.engine) === JSON.stringify(engine);
+  // The kind of model may have been corrected by its header since (A23).
+  const { modelType } = earlier;
+  const asked = (spec: typeof engine | null) => JSON.stringify(spec && { ...spec, modelType });
+  return engine === undefined || asked(earlier.engine) === asked(engine);
 }

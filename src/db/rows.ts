@@ -118,6 +118,7 @@ export const ENGINE = new Codec<Engine>({
   path: "text",
   modelType: "text",
   inferenceEngine: "text",
+  runtime: "text",
   endpoint: "text",
   error: "text",
   details: "json",

@@ -17,7 +17,8 @@ export const register: EngineRuntime = {
     const file = await modelFile(path);
     const { head, size } = await readHead(file);
     const warnings = judge(file, head, size);
-    return { state: spec.loadImmediately ? "loaded" : "created", warnings };
+    const state = spec.loadImmediately ? "loaded" : "created";
+    return { state, warnings, endpoint: null, details: null, modelType: spec.modelType };
   },
 };
 

@@ -297,7 +297,7 @@ describe("engines", () => {
         llm_features: { text_generation: true },
       },
     });
-    const [engine] = await served.product.downloads.engines();
+    const [engine] = await served.product.downloads.engines.list();
     expect(engine?.parameters).toMatchObject({ n_ctx: 4096, n_gpu_layers: 100 });
   });
 

@@ -161,7 +161,7 @@ describe("A16 engines", () => {
     await product.reaches(good.download.id, "completed");
     expect(good.download.type).toBe("startup");
     expect(seen).toContain("creating_engine");
-    expect((await product.downloads.engines()).map((e) => [e.engineId, e.state])).toEqual([
+    expect((await product.downloads.engines.list()).map((e) => [e.engineId, e.state])).toEqual([
       ["good", "loaded"],
     ]);
     const bad = await product.downloads.start({ url: origin.url("/fake.gguf"), engine: engine("bad") });

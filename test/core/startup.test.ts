@@ -162,7 +162,10 @@ describe("R138a downloads wanted at every start", () => {
     const { bytesSent } = hub.cdn.stats;
     await run(options("two"), async (product) => {
       expect((await product.reaches("two", "completed", "failed")).error).toBeNull();
-      expect((await product.downloads.engines()).map((one) => one.engineId).sort()).toEqual(["one", "two"]);
+      expect((await product.downloads.engines.list()).map((one) => one.engineId).sort()).toEqual([
+        "one",
+        "two",
+      ]);
     });
     expect(hub.cdn.stats.bytesSent).toBe(bytesSent);
   });

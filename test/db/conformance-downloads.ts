@@ -248,6 +248,7 @@ export function downloadsSuite(open: Open): void {
         path: "/m.gguf",
         modelType: "embedding" as const,
         inferenceEngine: "llama",
+        runtime: "llama-server",
         loadImmediately: true,
         mainGpuId: -1,
         parameters: { a: 1, b: true, c: "x" },
