@@ -1,0 +1,54 @@
+/** References as people write them: `hf:org/name[@revision][/path]`, `mlx:…`, `ollama:name[:tag]`, `https://…`. */
+import { DownloadError } from "./errors.ts";
+import type { StartRequest } from "./ports.ts";
+
+const HUB = /^(?<repo>[^/@\s]+(?:\/[^/@\s]+)?)(?:@(?<revision>[^/\s]+))?(?:\/(?<path>.+))?$/;
+const GLOB = /[*?[\]{}]/;
+const HELP =
+  "write hf:org/name[@revision][/path], mlx:org/name, ollama:name[:tag] or a URL that starts with https://";
+
+/** What to ask for. Throws `invalid_request`. A revision with a slash is written percent-encoded (`refs%2Fpr%2F1`). */
+export function parseRef(ref: string): StartRequest {
+  if (/^https?:\/\//i.test(ref)) return { url: ref };
+  const [, scheme, rest = ""] = /^([a-z][a-z0-9+-]*):(.*)$/i.exec(ref) ?? [];
+  switch (scheme?.toLowerCase()) {
+    case "hf":
+      return hubRef(ref, rest);
+    case "mlx": {
+      const { repoId, ...request } = hubRef(ref, rest);
+      return { ...request, provider: "mlx", ...(repoId === undefined ? {} : { model: repoId }) };
+    }
+    case "ollama":
+      if (rest === "" || /\s/.test(rest)) throw unreadable(ref);
+      return { provider: "ollama", model: rest };
+    case undefined:
+      if (!ref.includes("/")) throw unreadable(ref);
+      return hubRef(ref, ref);
+    default:
+      throw unreadable(ref);
+  }
+}
+
+function hubRef(ref: string, text: string): StartRequest {
+  const { repo, revision, path } = HUB.exec(text)?.groups ?? {};
+  if (repo === undefined) throw unreadable(ref);
+  return {
+    repoId: repo,
+    ...(revision === undefined ? {} : { revision: decoded(ref, revision) }),
+    ...(path === undefined ? {} : GLOB.test(path) ? { include: [path] } : { filename: path }),
+  };
+}
+
+function decoded(ref: string, text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw unreadable(ref);
+  }
+}
+
+function unreadable(ref: string): DownloadError {
+  return new DownloadError("invalid_request", `Cannot read '${ref.split("?")[0]}': ${HELP}.`, {
+    param: "ref",
+  });
+}
