@@ -72,11 +72,15 @@ export class Dispatcher {
     checkTarget(path, rawQuery(request.url));
     if (method === "OPTIONS") return this.#preflight(path);
     if (!METHODS.has(method)) throw this.#wrongMethod(path);
-    guard.checkOrigin(request);
+    guard.checkOrigin(request, isStarting(path));
     const isRead = READS.has(method);
     const asset = isRead && !this.#isClaimed(path) ? await this.#parts.web.lookup(path, request) : undefined;
     const source = server.requestIP(request)?.address ?? "";
-    const gate = { exempt: asset !== undefined || isOpen(method, path), stream: isStream(path) };
+    const gate = {
+      exempt: asset !== undefined || isOpen(method, path),
+      stream: isStream(path),
+      starts: isStarting(path),
+    };
     const access = await guard.identify(request, gate, source);
     if (asset) return method === "HEAD" ? new Response(null, asset) : asset;
     if (!this.#table.takes(method, path)) throw this.#noRoute(method, path);
@@ -155,8 +159,13 @@ const isOpen = (method: string, path: string): boolean =>
   (READS.has(method) && path === HEALTH_PATH) || (method === "POST" && path === LOGIN_PATH);
 
 /** Paths a ticket opens: the streams and nothing else (A15). */
+const STREAMS = new Set(["/v1/events", "/v1/ws", "/api/models/download"]);
 const isStream = (path: string): boolean =>
-  path === "/v1/events" || path === "/v1/ws" || /^(\/v1)?\/downloads\/[^/]+\/events$/.test(path);
+  STREAMS.has(path) || /^(\/v1)?\/downloads\/[^/]+\/events$/.test(path);
+
+/** Paths that start something when asked with GET (A14). */
+const STARTING = new Set(["/api/models/download", "/api/download"]);
+const isStarting = (path: string): boolean => STARTING.has(path);
 
 /** The request as Elysia can route it: the same one, unless its Host is very short or a fragment was sent. */
 function routable(request: Request, path: string): Request {

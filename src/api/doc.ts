@@ -55,7 +55,7 @@ export interface Operation {
   answers: Record<number, Answer>;
   /** Statuses of refusals beside those every route may give. */
   errors?: readonly number[];
-  /** How a refusal looks where it is not the kolosal envelope. */
+  /** How a refusal looks where it is not JSON; `error` says which component it is otherwise. */
   refusal?: Omit<Answer, "description">;
   /** It takes a JSON body or changes something. */
   changes?: boolean;
@@ -68,16 +68,15 @@ export interface Operation {
 /** What the OpenAPI document says of a route. Answers are described here, not checked at run time: the tests do that. */
 export function operation(spec: Operation): { detail: DocumentDecoration } {
   const errors = [...ALWAYS, ...(spec.changes ? CHANGES : []), ...(spec.errors ?? [])];
-  const schema = ref(spec.error ?? "Error");
-  const refusal = spec.refusal ?? { schema: ref("Error") };
+  const refusal = spec.refusal ?? { schema: ref(spec.error ?? "Error") };
   const responses: Record<string, object> = {};
   for (const [status, answer] of Object.entries(spec.answers)) responses[status] = response(answer);
   for (const status of errors) {
     if (spec.open && status === 401) continue;
     const description = ERRORS[status] ?? "Error";
-    responses[status] = response({ description, schema });
+    responses[status] = response({ ...refusal, description });
   }
-  responses.default = response({ description: "Any other error", schema });
+  responses.default = response({ ...refusal, description: "Any other error" });
   const detail = {
     operationId: spec.id,
     tags: [spec.tag],

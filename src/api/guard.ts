@@ -3,7 +3,7 @@ import { Attempts } from "./attempts.ts";
 import type { Access } from "./family.ts";
 import { hostName, isOwnHost, type Listening } from "./hosts.ts";
 import { SealedKey, TokenBook } from "./keys.ts";
-import { isSameOrigin, isTrusted } from "./origins.ts";
+import { isCrossSite, isSameOrigin, isTrusted } from "./origins.ts";
 import { decode, rawQuery } from "./path.ts";
 import { Problem } from "./problem.ts";
 
@@ -28,6 +28,8 @@ export interface Gate {
   exempt: boolean;
   /** A stream, which a ticket opens too. */
   stream: boolean;
+  /** It starts something even when asked with GET. */
+  starts?: boolean;
 }
 
 /** The walls every request passes, in this order: host, origin, key (A14, A15, A26). Each refuses with a Problem. */
@@ -76,9 +78,13 @@ export class Guard {
     return isTrusted(request.headers.get("origin"), this.#options.corsOrigins, this.needsKey);
   }
 
-  /** Refuses what a foreign page sends before it has any effect; `effectful` includes opening a WebSocket (F182). */
-  checkOrigin(request: Request): void {
-    if (this.mayRead(request) || !isEffectful(request)) return;
+  /**
+   * Refuses what a foreign page sends before it has any effect, opening a WebSocket included (F182). `starts` says that
+   * this route starts something whatever the method: there an image tag, which sends no Origin, is refused too (A14).
+   */
+  checkOrigin(request: Request, starts = false): void {
+    const isBlind = starts && request.headers.get("origin") === null && isCrossSite(request);
+    if (!isBlind && (this.mayRead(request) || !(starts || isEffectful(request)))) return;
     throw new Problem(
       "forbidden_origin",
       "Requests from this web origin are refused; start the server with --cors-origin ORIGIN to allow it",
@@ -90,7 +96,7 @@ export class Guard {
     if (!this.#key) return { by: "open", owner: null };
     const known =
       (await this.#byKey(request, source)) ??
-      this.#bySession(request) ??
+      this.#bySession(request, gate.starts === true) ??
       (gate.stream ? this.#byTicket(request) : undefined);
     if (known) return known;
     if (gate.exempt) return { by: "exempt", owner: null };
@@ -139,11 +145,11 @@ export class Guard {
   }
 
   /** The cookie counts for a change only when the request comes from our own page (F179). */
-  #bySession(request: Request): Access | undefined {
+  #bySession(request: Request, starts: boolean): Access | undefined {
     const token = sessionToken(request);
     const owner = token === undefined ? undefined : this.#sessions.peek(token);
     if (owner === undefined) return undefined;
-    if (isEffectful(request) && !isSameOrigin(request))
+    if ((starts || isEffectful(request)) && !isSameOrigin(request))
       throw new Problem("forbidden_origin", "The session cookie is good for this server's own pages only");
     return { by: "session", owner };
   }

@@ -20,6 +20,10 @@ export function isTrusted(origin: string | null, allowed: readonly string[], has
   return name !== undefined && isLoopback(name);
 }
 
+/** Whether a browser says that a page of another site made it send the request. */
+export const isCrossSite = (request: Request): boolean =>
+  request.headers.get("sec-fetch-site")?.toLowerCase() === "cross-site";
+
 /** Whether the request comes from a page this server itself sent, as far as the browser says. */
 export function isSameOrigin(request: Request): boolean {
   const site = request.headers.get("sec-fetch-site");

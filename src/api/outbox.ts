@@ -1,9 +1,12 @@
 import type { Frame } from "./frames.ts";
 
+/** What an outbox must know of a message. */
+export type Note = Pick<Frame, "id" | "seq" | "isProgress" | "text">;
+
 /** Where frames go: a byte stream or a socket. */
-export interface Sink {
+export interface Sink<N extends Note = Frame> {
   /** Sends one frame; false when the reader should get no more until it has taken what there is. */
-  send(frame: Frame): boolean;
+  send(frame: N): boolean;
   /** Ends the connection of a reader that is stuck. */
   cut(): void;
 }
@@ -19,10 +22,10 @@ const STUCK_MS = 20_000;
  * What waits for one reader. A reader that keeps up gets every frame. For a slow one the newest progress replaces the
  * one before it; when even so too much waits, the newest frame of each download replaces all before it.
  */
-export class Outbox {
-  readonly #sink: Sink;
+export class Outbox<N extends Note = Frame> {
+  readonly #sink: Sink<N>;
   readonly #now: () => number;
-  #waiting = new Map<string, Frame>();
+  #waiting = new Map<string, N>();
   #bytes = 0;
   #isOpen = true;
   /** Monotonic time since which the reader takes nothing; null while it takes everything. */
@@ -30,7 +33,7 @@ export class Outbox {
   #isConflated = false;
 
   /** `now` is monotonic milliseconds. */
-  constructor(sink: Sink, now: () => number) {
+  constructor(sink: Sink<N>, now: () => number) {
     this.#sink = sink;
     this.#now = now;
   }
@@ -40,7 +43,7 @@ export class Outbox {
     return this.#bytes;
   }
 
-  push(frame: Frame): void {
+  push(frame: N): void {
     if (!this.#isOpen) return;
     if (this.#blockedSince === null) {
       if (!this.#sink.send(frame)) this.#blockedSince = this.#now();
@@ -85,7 +88,7 @@ export class Outbox {
     return this.#isOpen && this.#blockedSince === null;
   }
 
-  #keep(frame: Frame): void {
+  #keep(frame: N): void {
     const replaces = frame.id !== null && (frame.isProgress || this.#isConflated);
     const key = replaces ? `newest ${frame.id}` : `frame ${frame.seq}`;
     const old = this.#waiting.get(key);
