@@ -77,7 +77,8 @@ export interface Judged {
 /** Whether a request could be queued as it is. No I/O. Throws `invalid_*`, `forbidden_address`, `unsupported_provider`. */
 export function judge(sources: readonly Source[], defaults: Defaults, request: StartRequest): Judged {
   const source = sourceFor(sources, request);
-  const layout = request.layout ?? defaults.layout;
+  const wished = request.layout ?? defaults.layout;
+  const layout = source.layouts?.includes(wished) === false ? (source.layouts[0] ?? wished) : wished;
   const parsed = source.parse(request);
   if (request.modelId !== undefined) checkModelId(request.modelId);
   checkNumbers(request);

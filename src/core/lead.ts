@@ -44,7 +44,8 @@ async function resolveFiles(attempt: Attempt): Promise<void> {
     const manifest = await source.resolve(attempt.row.source, { secret, signal, log });
     for (const warning of manifest.warnings ?? []) attempt.warn(warning);
     // The files last: where they are, a later attempt does not ask what they were pinned to.
-    await attempt.write({ commit: manifest.commit ?? null, repo: manifest.repo ?? null });
+    const labels = { ...attempt.row.labels, ...manifest.labels };
+    await attempt.write({ commit: manifest.commit ?? null, repo: manifest.repo ?? null, labels });
     const drafts = manifest.files.map((f) => newFile(attempt.row.id, f));
     attempt.files = await db.putFiles(attempt.row.id, drafts);
     await reuseEarlier(attempt, manifest.files);

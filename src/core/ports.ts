@@ -146,6 +146,8 @@ export interface Manifest {
   commit?: string;
   files: ManifestFile[];
   warnings?: string[];
+  /** What the source has found out about the model (`format: "mlx"`): added to the download's labels. */
+  labels?: Record<string, string>;
 }
 
 /** A hub file as pickers show it. */
@@ -180,6 +182,8 @@ export interface Source {
   readonly name: string;
   /** One line for `GET /v1/sources`. */
   readonly description: string;
+  /** Layouts its files can rest in, when not every one: for another one asked for the first of them is used. */
+  readonly layouts?: readonly LayoutName[];
   /** First source of the list that accepts a request gets it. */
   accepts(request: StartRequest): boolean;
   /** Judges the request; throws `invalid_request`, `invalid_url`, `invalid_path`. No I/O. */
