@@ -61,12 +61,24 @@ export function judge(ask: Ask, known: Known, answer: Answer, now: number): Verd
   if (ok && known.worked && !known.page && isWebPage(known.label, answer.headers.get("content-type")))
     return failed("unexpected_content", known, answer, "sent a web page instead of the file", "retry");
   if (answer.status === 206) return judgePart(ask, known, answer);
-  if (answer.status === 200) return judgeWhole(known, answer);
+  if (answer.status === 200)
+    return isUnnamedPart(ask, answer) ? judgePart(ask, known, answer) : judgeWhole(known, answer);
   if (answer.status === 416) return judgeEnd(ask, known, answer);
   return judgeStatus(known, answer, now);
 }
 
 const CONTENT_RANGE = /^bytes (\d+)-(\d+)\/(\d+|\*)$/i;
+
+/**
+ * ModelScope answers 200 to the bounded range of a small file, with Content-Range and exactly those bytes
+ * (protocols/others.md §1). RFC 9110 §14.4 gives the header no meaning there, so the length has to agree with it.
+ */
+function isUnnamedPart(ask: Ask, { headers }: Answer): boolean {
+  const match = CONTENT_RANGE.exec(headers.get("content-range")?.trim() ?? "");
+  if (!ask.ranged || !match || match[3] === "*") return false;
+  const length = Number(match[2]) - Number(match[1]) + 1;
+  return Number(match[1]) === ask.start && length < Number(match[3]) && declaredLength(headers) === length;
+}
 
 function judgePart(ask: Ask, known: Known, answer: Answer): Verdict {
   if (!ask.ranged)

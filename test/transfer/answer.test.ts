@@ -121,6 +121,17 @@ describe("206 that is not what was asked for", () => {
 });
 
 describe("200", () => {
+  test("with a Content-Range and its length: the part asked for, as ModelScope sends small files", () => {
+    const part = { ...good, "content-length": "100" };
+    expect(verdict(200, part)).toMatchObject({ kind: "part", start: 100, end: 200, size: 1000 });
+    expect(code(verdict(200, { ...part, "content-range": "bytes 100-199/1001" }))).toBe("changed");
+    // Whatever does not fit together is what 200 says: the whole.
+    expect(code(verdict(200, { ...part, "content-length": "1000" }))).toBe("whole");
+    expect(code(verdict(200, { ...part, "content-range": "bytes 0-99/1000" }))).toBe("changed");
+    expect(code(verdict(200, part, {}, { start: 0, end: null, ranged: false }))).toBe("changed");
+    expect(code(verdict(200, { ...part, "transfer-encoding": "chunked" }))).toBe("whole");
+  });
+
   test("F1 to a range: the whole file, and whether it is the same", () => {
     expect(verdict(200, { "content-length": "1000", etag: '"v1"' })).toMatchObject({
       kind: "whole",
