@@ -118,6 +118,11 @@ export class Downloads {
     return { download: await this.#show(row), created };
   }
 
+  /** Source key of what this request asks for: equal requests have equal ones. Throws as `start` does; no I/O. */
+  keyOf(request: StartRequest): string {
+    return judge(this.#tools.sources, this.#options, request).ref.key;
+  }
+
   /** By model id, then by UUID. */
   async find(id: string): Promise<Snapshot | undefined> {
     const row = await this.#row(id);
@@ -142,11 +147,11 @@ export class Downloads {
   }
 
   /** Unfinished ones and finished ones that still linger (A7), oldest first. */
-  async active(): Promise<Snapshot[]> {
+  async active(lingerMs = this.#options.lingerMs): Promise<Snapshot[]> {
     const unfinished = await this.#all({ states: UNFINISHED });
-    const endedAfter = this.#tools.clock.now() - this.#options.lingerMs;
+    const endedAfter = this.#tools.clock.now() - lingerMs;
     const lingering =
-      this.#options.lingerMs > 0
+      lingerMs > 0
         ? await this.#all({ states: ["completed", "failed", "cancelled"], endedAfter })
         : [];
     const rows = [...unfinished, ...lingering].sort((a, b) => a.createdAt - b.createdAt);

@@ -1,7 +1,7 @@
 /** Downloads that the configuration asks for at every start (R138a). */
 import { type Defaults, judge } from "./admission.ts";
-import { type Download, isFinished } from "./download.ts";
 import type { Downloads } from "./downloads.ts";
+import { ensure } from "./ensure.ts";
 import { DownloadError, toDownloadError } from "./errors.ts";
 import type { Log, Source, StartRequest } from "./ports.ts";
 
@@ -68,32 +68,11 @@ export async function beginStartup(
   for (const entry of entries) {
     if (signal.aborted) return;
     try {
-      const { modelId, state } = await begin(downloads, entry);
+      const { modelId, state } = (await ensure(downloads, entry.key, entry.request)).download;
       log.info("startup download", { entry: entry.number, model_id: modelId, state });
     } catch (thrown) {
       const { code, message } = toDownloadError(thrown);
       log.error("a startup download was not started", { entry: entry.number, code, error: message });
     }
   }
-}
-
-async function begin(downloads: Downloads, { key, request }: StartupEntry): Promise<Download> {
-  const known = await downloads.ofSource(key);
-  const unfinished = known.find((one) => !isFinished(one.state));
-  const fitting = known.filter((one) => fits(one, request));
-  if (!unfinished) {
-    for (const one of fitting) if (one.state === "completed" && (await downloads.disk.holds(one))) return one;
-    const last = fitting[0];
-    if (last && last.state !== "completed") return (await downloads.retry(last.id, request)).download;
-  }
-  return (await downloads.start(request)).download;
-}
-
-/** Whether that earlier download is what is asked for now: the same names, the same engine. */
-function fits(earlier: Download, { modelId, engine }: StartRequest): boolean {
-  if (modelId !== undefined && earlier.modelId !== modelId) return false;
-  // The kind of model may have been corrected by its header since (A23).
-  const { modelType } = earlier;
-  const asked = (spec: typeof engine | null) => JSON.stringify(spec && { ...spec, modelType });
-  return engine === undefined || asked(earlier.engine) === asked(engine);
 }
