@@ -24,6 +24,14 @@ export interface BroadcastOptions {
   maxReaders?: number;
 }
 
+/** A snapshot of everything, shared by those who come one soon after another. */
+interface Shared {
+  seq: number;
+  /** Monotonic. */
+  until: number;
+  shot: Promise<Shot>;
+}
+
 interface Shot {
   frame: Frame;
   rows: ReadonlyMap<string, Pick<Snapshot, "seq" | "bytes">>;
@@ -48,8 +56,8 @@ export class Broadcast {
   #recent: Frame[] = [];
   /** Every event after this number is among the recent ones. */
   #floor = 0;
-  /** The newest snapshot: of which event, until when it is shared (monotonic), and what it shows. */
-  #shared: { seq: number; until: number; shot: Promise<Shot> } | undefined;
+  /** The newest snapshots, by how long finished downloads are shown in them. */
+  readonly #shared = new Map<number | undefined, Shared>();
   #unsubscribe: (() => void) | undefined;
   #timer: ReturnType<typeof setInterval> | undefined;
 
@@ -100,12 +108,14 @@ export class Broadcast {
   /**
    * Gathers what somebody must be told to be up to date about `ids` (null = all): what happened after `since`, or a
    * snapshot. `deliver` is called synchronously with the frames: whoever starts to want these ids inside it misses
-   * nothing and gets nothing twice.
+   * nothing and gets nothing twice. `lingerMs`: how long finished downloads are in a snapshot of all, if not as long
+   * as in the list of active ones.
    */
   async catchUp(
     ids: ReadonlySet<string> | null,
     since: number | undefined,
     deliver: (frames: Frame[]) => void,
+    lingerMs?: number,
   ): Promise<void> {
     this.#joining++;
     this.#watch();
@@ -114,7 +124,7 @@ export class Broadcast {
         ids === null ? frames : frames.filter((frame) => frame.id === null || ids.has(frame.id));
       const missed = since === undefined ? undefined : await this.#missed(since);
       if (missed) return deliver(select(missed()));
-      const shot = await this.#snapshot(ids);
+      const shot = await this.#snapshot(ids, lingerMs);
       deliver(select([shot.frame, ...this.#recent.filter((frame) => isNews(frame, shot))]));
     } finally {
       this.#joining--;
@@ -151,19 +161,19 @@ export class Broadcast {
     return () => [...older, ...this.#recent.filter(isNewer)];
   }
 
-  #snapshot(ids: ReadonlySet<string> | null): Promise<Shot> {
+  #snapshot(ids: ReadonlySet<string> | null, lingerMs?: number): Promise<Shot> {
     if (ids !== null) {
       const found = () => Promise.all([...ids].map((id) => this.#downloads.find(id)));
       return this.#shoot(async () => (await found()).filter((download) => download !== undefined));
     }
-    const known = this.#shared;
+    const known = this.#shared.get(lingerMs);
     if (known && this.#clock.monotonic() < known.until && known.seq >= this.#floor) return known.shot;
-    const shared = {
+    const shared: Shared = {
       seq: this.seq,
       until: Number.POSITIVE_INFINITY,
-      shot: this.#shoot(async () => withPlaces(await this.#downloads.active())),
+      shot: this.#shoot(async () => withPlaces(await this.#downloads.active(lingerMs))),
     };
-    this.#shared = shared;
+    this.#shared.set(lingerMs, shared);
     const expire = (ms: number) => () => {
       shared.until = this.#clock.monotonic() + ms;
     };
@@ -194,7 +204,7 @@ export class Broadcast {
     this.#unsubscribe?.();
     this.#unsubscribe = undefined;
     this.#recent = [];
-    this.#shared = undefined;
+    this.#shared.clear();
   }
 }
 

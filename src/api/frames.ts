@@ -5,6 +5,15 @@ export type FrameType = "snapshot" | "download" | "removed";
 
 const utf8 = new TextEncoder();
 
+/** What a frame tells, as the core has it. */
+export type Told = FeedEvent | { type: "snapshot"; seq: number; downloads: readonly Snapshot[] };
+
+/** How a family with a stream of its own says what frames tell. */
+export interface Tongue {
+  /** One or several server-sent events, each with its empty line; empty where the family has no word for it. */
+  say(told: Told): string;
+}
+
 interface FrameParts {
   type: FrameType;
   seq: number;
@@ -14,8 +23,11 @@ interface FrameParts {
   isProgress: boolean;
   /** Row and bytes it shows, to tell what a snapshot already holds. */
   shows: { rowSeq: number; bytes: number } | null;
-  /** Members beside type and seq; called once, when the first reader gets it. */
-  body: () => object;
+  told: Told;
+  /** The message; called once, when the first reader gets it. */
+  text: () => string;
+  /** The server-sent event of a text. */
+  event: (text: string) => string;
 }
 
 /**
@@ -28,9 +40,10 @@ export class Frame {
   readonly id: string | null;
   readonly isProgress: boolean;
   readonly shows: FrameParts["shows"];
-  readonly #body: () => object;
+  readonly #parts: FrameParts;
   #text: string | undefined;
   #event: Uint8Array | undefined;
+  readonly #said = new Map<Tongue, Frame>();
 
   constructor(parts: FrameParts) {
     this.type = parts.type;
@@ -38,20 +51,39 @@ export class Frame {
     this.id = parts.id;
     this.isProgress = parts.isProgress;
     this.shows = parts.shows;
-    this.#body = parts.body;
+    this.#parts = parts;
   }
 
-  /** The message as JSON. */
+  /** The message as JSON; in a tongue's words, the whole of its events. */
   get text(): string {
-    this.#text ??= JSON.stringify({ type: this.type, seq: this.seq, ...this.#body() });
+    this.#text ??= this.#parts.text();
     return this.#text;
   }
 
   /** The message as a server-sent event. JSON has no line ends of its own. */
   get event(): Uint8Array {
-    this.#event ??= utf8.encode(`id: ${this.seq}\nevent: ${this.type}\ndata: ${this.text}\n\n`);
+    this.#event ??= utf8.encode(this.#parts.event(this.text));
     return this.#event;
   }
+
+  /** The same in a family's words, said once for all its readers; undefined when it has none for this. */
+  in(tongue: Tongue): Frame | undefined {
+    let frame = this.#said.get(tongue);
+    if (!frame) {
+      const { told } = this.#parts;
+      frame = new Frame({ ...this.#parts, text: () => tongue.say(told), event: (text) => text });
+      this.#said.set(tongue, frame);
+    }
+    return frame.text === "" ? undefined : frame;
+  }
+}
+
+/** Type and number stand in the message and, for EventSource, beside it. */
+function native(type: FrameType, seq: number, body: () => object): Pick<FrameParts, "text" | "event"> {
+  return {
+    text: () => JSON.stringify({ type, seq, ...body() }),
+    event: (text) => `id: ${seq}\nevent: ${type}\ndata: ${text}\n\n`,
+  };
 }
 
 /** `now` gives epoch milliseconds, for elapsed times. */
@@ -65,7 +97,8 @@ export function frameOf(event: FeedEvent, now: () => number): Frame {
       id,
       isProgress: false,
       shows: null,
-      body: () => ({ id, model_id: modelId }),
+      told: event,
+      ...native(type, seq, () => ({ id, model_id: modelId })),
     });
   }
   const { download, previousState, stateChanged } = event;
@@ -75,12 +108,21 @@ export function frameOf(event: FeedEvent, now: () => number): Frame {
     id: download.id,
     isProgress: !stateChanged,
     shows: { rowSeq: download.seq, bytes: download.bytes },
-    body: () => ({ previous_state: previousState, download: present(download, now()) }),
+    told: event,
+    ...native(type, seq, () => ({ previous_state: previousState, download: present(download, now()) })),
   });
 }
 
 /** Everything there is to see, as of event `seq`. */
 export function snapshotFrame(seq: number, downloads: readonly Snapshot[], now: number): Frame {
-  const body = () => ({ downloads: downloads.map((download) => present(download, now)) });
-  return new Frame({ type: "snapshot", seq, id: null, isProgress: false, shows: null, body });
+  const type = "snapshot";
+  return new Frame({
+    type,
+    seq,
+    id: null,
+    isProgress: false,
+    shows: null,
+    told: { type, seq, downloads },
+    ...native(type, seq, () => ({ downloads: downloads.map((download) => present(download, now)) })),
+  });
 }

@@ -1,5 +1,5 @@
 import type { Broadcast, Reader } from "./broadcast.ts";
-import type { Frame } from "./frames.ts";
+import type { Frame, Tongue } from "./frames.ts";
 import { Outbox, type Sink } from "./outbox.ts";
 import { rawQuery } from "./path.ts";
 
@@ -20,6 +20,10 @@ export interface Watch {
   /** UUIDs to watch; null for all. With ids the stream ends when the last of them is removed. */
   ids: ReadonlySet<string> | null;
   owner: string | null;
+  /** Whose words it speaks; the native ones when not given. Such events have no numbers: each connection begins anew. */
+  tongue?: Tongue;
+  /** How long ago what is told on connecting may have ended, milliseconds; as in the list of active ones when not given. */
+  lingerMs?: number;
 }
 
 /** A live stream as server-sent events: a raw byte stream that shares its chunks with all others (DESIGN §6). */
@@ -67,12 +71,13 @@ class EventReader implements Reader, Sink {
     // Spread, so that readers do not all come back in one instant after a restart (F218).
     const retry = 1000 + Math.round(Math.random() * 2000);
     controller.enqueue(utf8.encode(`retry: ${retry}\n\n`));
-    const { broadcast, ids } = this.#watch;
-    const joined = broadcast.catchUp(ids, since, (frames) => {
+    const { broadcast, ids, tongue, lingerMs } = this.#watch;
+    const begin = (frames: Frame[]): void => {
       if (!this.#controller) return;
       this.#leave = broadcast.add(this);
       for (const frame of frames) this.push(frame);
-    });
+    };
+    const joined = broadcast.catchUp(ids, tongue ? undefined : since, begin, lingerMs);
     joined.catch((error) => {
       this.#controller?.error(error);
       this.close();
@@ -84,7 +89,9 @@ class EventReader implements Reader, Sink {
   }
 
   push(frame: Frame): void {
-    this.#outbox.push(frame);
+    const { tongue } = this.#watch;
+    const said = tongue ? frame.in(tongue) : frame;
+    if (said) this.#outbox.push(said);
     if (frame.type !== "removed" || this.#left === null || frame.id === null) return;
     this.#left.delete(frame.id);
     if (this.#left.size === 0 && this.#outbox.isFlowing) this.end();
