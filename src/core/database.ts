@@ -45,10 +45,13 @@ export interface FileReceipts {
 
 /** The only durable state. Every method is one transaction; losing a race is an answer (undefined), not an error. */
 export interface Database {
+  /** A conflict is an unfinished one with this source, this engine id or this model id, looked for in this order. */
   insert(download: NewDownload): Promise<Download | { conflict: Download }>;
   get(id: string): Promise<Download | undefined>;
   /** The unfinished one with this model id, else the newest. */
   byModelId(modelId: string): Promise<Download | undefined>;
+  /** The unfinished one that is to become this engine: there is one at most. */
+  byEngineId(engineId: string): Promise<Download | undefined>;
   /** Ordered by creation, newest last; a page of `limit`. */
   list(filter: DownloadFilter, page: PageRequest): Promise<Page<Download>>;
   /** Guarded write: `UPDATE … WHERE id AND state AND owner RETURNING *`. Undefined when the guard did not hold. */

@@ -83,7 +83,12 @@ export interface SourceRef {
   digest?: Digest;
   /** Server to use instead of the provider's own (Ollama). */
   baseUrl?: string;
+  /** Key of the same thing without this download's own engine: it waits while another one is fetching that. */
+  behind?: string;
 }
+
+/** The key of what is fetched, whoever it is for. */
+export const contentKey = ({ key, behind }: SourceRef): string => behind ?? key;
 
 export interface RetryPolicy {
   /** Consecutive tries that brought no new bytes before giving up. */

@@ -29,6 +29,7 @@ export function downloads(store: Store) {
     insert: (download) => insert(store, download),
     get: (id) => store.read(() => one(store, `${SELECT} WHERE id = ?`, id)),
     byModelId: (modelId) => store.read(() => byModelId(store, modelId)),
+    byEngineId: (engineId) => store.read(() => byEngineId(store, engineId)),
     update: (id, guard, patch) => update(store, id, guard, patch),
     setIntent: (id, states, intent) => setIntent(store, id, states, intent),
     counts: () => store.read(() => counts(store)),
@@ -51,7 +52,7 @@ const marks = (values: readonly unknown[]): string => values.map(() => "?").join
 
 function insert(store: Store, draft: NewDownload): Promise<Download | { conflict: Download }> {
   return store.write(() => {
-    const conflict = isFinished(draft.state) ? undefined : taken(store, draft.source.key, draft.modelId);
+    const conflict = isFinished(draft.state) ? undefined : taken(store, draft);
     if (conflict) return { conflict };
     const fields = DOWNLOAD.encode({
       ...draft,
@@ -65,12 +66,18 @@ function insert(store: Store, draft: NewDownload): Promise<Download | { conflict
   });
 }
 
-/** Whoever already fetches this source, else whoever has this model id, among unfinished ones. */
-function taken(store: Store, sourceKey: string, modelId: string): Download | undefined {
+/** Whoever already fetches this source, else is to become this engine, else has this model id, among unfinished ones. */
+function taken(store: Store, { source, engine, modelId }: NewDownload): Download | undefined {
   return (
-    one(store, `${SELECT} WHERE source_key = ? AND ${OPEN}`, sourceKey) ??
+    one(store, `${SELECT} WHERE source_key = ? AND ${OPEN}`, source.key) ??
+    (engine ? byEngineId(store, engine.engineId) : undefined) ??
     one(store, `${SELECT} WHERE model_id = ? AND ${OPEN}`, modelId)
   );
+}
+
+function byEngineId(store: Store, engineId: string): Download | undefined {
+  const sql = `${SELECT} WHERE json_extract(engine, '$.engineId') = ? AND engine IS NOT NULL AND ${OPEN}`;
+  return one(store, sql, engineId);
 }
 
 /** New rows go behind everything that still has a place, running and paused ones included. */
@@ -146,10 +153,15 @@ function measure(bytes: number | undefined, total: number | null | undefined): F
   return [set(clamped, ...b.values, ...t.values, ...b.values), set(`total = ${t.sql}`, ...t.values)];
 }
 
-/** A row that becomes unfinished again can find its model id or its source taken meanwhile. */
+const CLASHES = [
+  ["open_engine", "its engine id"],
+  ["model_id", "its model id"],
+] as const;
+
+/** A row that becomes unfinished again can find its model id, its engine id or its source taken meanwhile. */
 function asConflict(error: unknown, id: string): unknown {
   if (!isSqliteError(error) || error.code !== "SQLITE_CONSTRAINT_UNIQUE") return error;
-  const what = error.message.includes("model_id") ? "its model id" : "the same source";
+  const what = CLASHES.find(([index]) => error.message.includes(index))?.[1] ?? "the same source";
   const text = `Download ${id} cannot go on: another unfinished download has ${what}. Wait for that one or cancel it.`;
   return new DownloadError("model_id_conflict", text, { cause: error });
 }

@@ -2,6 +2,7 @@ import type { Database as Sqlite } from "bun:sqlite";
 import { DownloadError } from "../core/errors.ts";
 import schema from "./schema.sql" with { type: "text" };
 import step2 from "./step-2.sql" with { type: "text" };
+import step5 from "./step-5.sql" with { type: "text" };
 
 /** Which runtime has an engine: the default may be another one at the next start. */
 const ENGINE_RUNTIME = "ALTER TABLE engines ADD COLUMN runtime TEXT NOT NULL DEFAULT 'register'";
@@ -9,7 +10,7 @@ const ENGINE_RUNTIME = "ALTER TABLE engines ADD COLUMN runtime TEXT NOT NULL DEF
 type Step = string | ((db: Sqlite) => void);
 
 /** Schema versions, oldest first; `user_version` is how many of them a database has been through. Only ever append. */
-export const STEPS: readonly Step[] = [schema, step2, ollamaLayout, ENGINE_RUNTIME];
+export const STEPS: readonly Step[] = [schema, step2, ollamaLayout, ENGINE_RUNTIME, step5];
 
 export function versionOf(db: Sqlite): number {
   return (db.query("PRAGMA user_version").get() as { user_version: number }).user_version;

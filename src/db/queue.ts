@@ -26,13 +26,18 @@ export function queue(store: Store) {
   } satisfies Partial<Database>;
 }
 
+/** Its content is being fetched, or about to be, by another one: whoever waits for that finds it there afterwards. */
+const BEHIND = `json_extract(d.source, '$.behind') IS NOT NULL AND EXISTS (
+      SELECT 1 FROM downloads o WHERE o.source_key = json_extract(d.source, '$.behind')
+        AND o.${OPEN} AND o.state IN ('queued', 'downloading', 'verifying'))`;
+
 /** One read of an index, in queue order, up to the first row that may run. */
 const CLAIM = `
   UPDATE downloads SET
     previous_state = state, state = 'downloading', owner = ?, lease_until = ?, not_before = NULL, waiting = NULL, seq = ?
   WHERE n = (
-    SELECT n FROM downloads INDEXED BY downloads_queue
-    WHERE state = 'queued' AND intent IS NULL AND (not_before IS NULL OR not_before <= ?)
+    SELECT n FROM downloads d INDEXED BY downloads_queue
+    WHERE state = 'queued' AND intent IS NULL AND (not_before IS NULL OR not_before <= ?) AND NOT (${BEHIND})
     ORDER BY priority DESC, position, n LIMIT 1)
   ${RETURNING}`;
 

@@ -51,6 +51,33 @@ export function downloadsSuite(open: Open): void {
       expect(await db.get("nobody")).toBeUndefined();
     });
 
+    test("A22 no two unfinished downloads become one engine, however many ask at once", async () => {
+      const db = await open();
+      const engine = {
+        engineId: "chat",
+        modelType: "llm" as const,
+        inferenceEngine: "x",
+        loadImmediately: true,
+        mainGpuId: 0,
+        parameters: {},
+      };
+      const asked = await Promise.all(Array.from({ length: 20 }, () => db.insert(draft({ engine }))));
+      const [first] = asked.filter((row) => !("conflict" in row));
+      expect(asked.filter((row) => "conflict" in row)).toHaveLength(19);
+      if (!first || "conflict" in first) throw new Error("none was inserted");
+      expect(await db.byEngineId("chat")).toEqual(first);
+      expect(await db.byEngineId("Chat")).toBeUndefined();
+      await db.update(first.id, {}, { state: "failed", endedAt: 1 });
+      expect(await db.byEngineId("chat")).toBeUndefined();
+      const second = await insert(db, { engine });
+      const again = db.update(first.id, {}, { state: "queued", endedAt: null });
+      expect(await again.catch(({ code, message }) => [code, message])).toEqual([
+        "model_id_conflict",
+        expect.stringContaining("its engine id"),
+      ]);
+      expect((await db.byEngineId("chat"))?.id).toBe(second.id);
+    });
+
     test("A22 a model id or source that an unfinished download has is a conflict naming that one", async () => {
       const db = await open();
       const first = await insert(db);

@@ -52,6 +52,17 @@ export function queueSuite(open: Open): void {
       expect((await db.claim("me", 1000, 1))?.modelId).toBe("later");
     });
 
+    test("passes over what waits for another's files, until that one no longer fetches them", async () => {
+      const db = await open();
+      const one = { provider: "url", url: "https://h/", key: "content" };
+      const { id } = await insert(db, { modelId: "fetches", source: one });
+      await insert(db, { modelId: "waits", source: { ...one, key: "own", behind: "content" }, priority: 9 });
+      expect((await db.claim("me", 10, 500))?.modelId).toBe("fetches");
+      expect(await db.claim("me", 10, 500)).toBeUndefined();
+      await db.update(id, {}, { state: "creating_engine" });
+      expect((await db.claim("me", 10, 500))?.modelId).toBe("waits");
+    });
+
     test("never gives one row twice, however many ask at once", async () => {
       const db = await open();
       for (let i = 0; i < 20; i++) await insert(db);

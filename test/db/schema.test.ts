@@ -161,6 +161,28 @@ describe("migrations", () => {
   });
 });
 
+const byText = (a: unknown, b: unknown): number => (String(a) < String(b) ? -1 : 1);
+
+test("of two unfinished downloads that were to become one engine, the first keeps it", () => {
+  const db = new Sqlite(":memory:");
+  migrate(db, STEPS.slice(0, 4));
+  const engine = (id: string) => `'{"engineId":"${id}"}'`;
+  const rows = [
+    insertRow(db, "completed", { engine: engine("a"), type: "'startup'" }),
+    insertRow(db, "downloading", { engine: engine("a"), type: "'startup'" }),
+    insertRow(db, "queued", { engine: engine("a"), type: "'startup'" }),
+    insertRow(db, "queued", { engine: engine("b"), type: "'startup'" }),
+  ];
+  migrate(db);
+  const after = rows.map((id) => db.query("SELECT engine, type FROM downloads WHERE id = ?").values(id)[0]);
+  expect(after).toEqual([
+    [`{"engineId":"a"}`, "startup"],
+    [`{"engineId":"a"}`, "startup"],
+    [null, "regular"],
+    [`{"engineId":"b"}`, "startup"],
+  ]);
+});
+
 test("a database of the first schema keeps its rows and learns the new layout and engine states", () => {
   const db = new Sqlite(":memory:");
   migrate(db, STEPS.slice(0, 1));
@@ -172,7 +194,7 @@ test("a database of the first schema keeps its rows and learns the new layout an
   const before = parts();
   db.run(`INSERT INTO engines VALUES ('e', NULL, '/m', 'llm', 'llama', 1, 0, '{"n":1}', 'loaded', 7)`);
   migrate(db);
-  expect(parts()).toEqual(before);
+  expect(parts()).toEqual([...before, ["index", "downloads_open_engine"]].sort(byText));
   expect(db.query("SELECT * FROM labels").all()).toHaveLength(1);
   expect(db.query("SELECT * FROM files").all()).toHaveLength(1);
   expect(db.query("PRAGMA foreign_key_check").all()).toEqual([]);
