@@ -1,14 +1,13 @@
 import type { SourceRef } from "../core/download.ts";
-import { parseRepoPath } from "../core/paths.ts";
-import type { Clock, Http, RemoteFile, Source, SourceContext } from "../core/ports.ts";
-import { quantizationOf, shardOf } from "./gguf-names.ts";
+import type { Clock, Http, Source, SourceContext } from "../core/ports.ts";
 import { credentialsFor, requestSecret } from "./headers.ts";
 import { hubAddress } from "./huggingface/address.ts";
-import { inOrder, manifest, select } from "./huggingface/choose.ts";
-import { type Call, HubClient, type HubEntry } from "./huggingface/client.ts";
+import { type Call, HubClient } from "./huggingface/client.ts";
 import { hubErrorByHeaders, type Subject } from "./huggingface/errors.ts";
-import { DEFAULT_REVISION, parseRepoId, parseRevision } from "./huggingface/reference.ts";
-import { parseRequest } from "./huggingface/request.ts";
+import { DEFAULT_REVISION, parseRepoId } from "./huggingface/reference.ts";
+import { inOrder, manifest, remoteFiles, select } from "./repository/choose.ts";
+import { encodePath, parseRevision } from "./repository/reference.ts";
+import { parseRequest } from "./repository/request.ts";
 
 export interface HuggingFaceOptions {
   http: Http;
@@ -58,7 +57,10 @@ export function createHuggingFace({ http, endpoint, token, clock }: HuggingFaceO
         ? inOrder(ref, await client.paths(call, info.commit, ref.files))
         : select(ref, await client.tree(call, info.commit));
       if (info.gated && chosen.some((entry) => entry.masked)) await client.checkAccess(call);
-      return manifest(ref, info.id, info.commit, chosen);
+      const { id: repo, commit } = info;
+      const list = manifest(ref, chosen, ({ path }) => `${repo}/resolve/${commit}/${encodePath(path)}`);
+      const labels = info.mlx ? { labels: { format: "mlx" } } : {};
+      return { repo, commit, ...list, ...labels };
     },
 
     async locate(_ref, file, context) {
@@ -72,29 +74,7 @@ export function createHuggingFace({ http, endpoint, token, clock }: HuggingFaceO
       const repo = parseRepoId(name, "repo");
       const { info, call } = await pin({ repo, revision: parseRevision(text ?? DEFAULT_REVISION) }, context);
       const entries = await client.tree(call, info.commit);
-      const files = entries.filter(isSafe).map(remoteFile);
-      return { repo: info.id, commit: info.commit, gated: info.gated, files };
+      return { repo: info.id, commit: info.commit, gated: info.gated, files: remoteFiles(entries) };
     },
-  };
-}
-
-/** Names that could not be downloaded anyway are not offered. */
-function isSafe(entry: HubEntry): boolean {
-  try {
-    return parseRepoPath(entry.path) === entry.path;
-  } catch {
-    return false;
-  }
-}
-
-function remoteFile({ path, size, digest }: HubEntry): RemoteFile {
-  const shard = shardOf(path);
-  return {
-    path,
-    size,
-    digest,
-    quantization: quantizationOf(path),
-    shardSet: shard?.set ?? null,
-    shard: shard ? { number: shard.number, count: shard.count } : null,
   };
 }

@@ -2,6 +2,7 @@ import type { Clock, Http, Log, Source } from "../core/ports.ts";
 import { publicUrl } from "../core/redact.ts";
 import { parseToken } from "./headers.ts";
 import { createHuggingFace } from "./huggingface.ts";
+import { createMlx } from "./mlx.ts";
 import { createUrl } from "./url.ts";
 
 export interface SourcesOptions {
@@ -20,10 +21,8 @@ export function createSources(options: SourcesOptions): Source[] {
   const token = parseToken(options.hfToken);
   if (token !== undefined && isExposed(hfEndpoint))
     log.warn("the hub token goes over plain http to this endpoint", { endpoint: publicUrl(hfEndpoint) });
-  return [
-    createHuggingFace({ http, clock, endpoint: hfEndpoint, ...(token === undefined ? {} : { token }) }),
-    createUrl({ http, clock }),
-  ];
+  const hub = { http, clock, endpoint: hfEndpoint, ...(token === undefined ? {} : { token }) };
+  return [createHuggingFace(hub), createMlx(hub), createUrl({ http, clock })];
 }
 
 function isExposed(endpoint: string): boolean {

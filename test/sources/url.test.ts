@@ -231,7 +231,7 @@ describe("secrets", () => {
   test("F194 a signed query is neither shown nor part of the key, but survives in the secret", async () => {
     await withOrigin({ resources: [{ path: "/signed.gguf", seed: 1, size: SIZE, signed: true }] });
     const url = origin.sign("/signed.gguf", 60_000);
-    const [, source] = sources();
+    const source = sources().find(({ name }) => name === "url");
     const ref = source!.parse({ url });
     const secret = source!.secretOf!({ url });
     expect(ref.url).toBe(origin.url("/signed.gguf"));

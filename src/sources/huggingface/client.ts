@@ -2,6 +2,7 @@ import { listFiles, modelInfo, pathsInfo } from "@huggingface/hub";
 import { type Digest, parseDigest } from "../../core/download.ts";
 import { DownloadError, toDownloadError } from "../../core/errors.ts";
 import type { Clock, Credentials, Http } from "../../core/ports.ts";
+import { isMlxCard } from "../mlx/signs.ts";
 import { hubError, type Subject } from "./errors.ts";
 import { isRepoId } from "./reference.ts";
 
@@ -23,6 +24,8 @@ export interface HubInfo {
   id: string;
   commit: string;
   gated: boolean;
+  /** The card's library or tags, or the organisation, say that it is made for MLX (protocols/others.md §5). */
+  mlx: boolean;
 }
 
 /** Who asks, and about what. */
@@ -52,12 +55,18 @@ export class HubClient {
   info(call: Call): Promise<HubInfo> {
     return reading(call, async () => {
       const { repo, revision, host } = call.subject;
-      const additionalFields = ["sha", "disabled"] satisfies ["sha", "disabled"];
+      const additionalFields: ["sha", "disabled", "library_name", "tags"] = [
+        "sha",
+        "disabled",
+        "library_name",
+        "tags",
+      ];
       const answer = await modelInfo({ name: repo, revision, additionalFields, ...this.#way(call) });
       if (answer.disabled) throw new DownloadError("disabled", `${host} has disabled access to ${repo}.`);
       if (!isRepoId(answer.name) || !/^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(answer.sha))
         throw malformed(call.subject);
-      return { id: answer.name, commit: answer.sha, gated: Boolean(answer.gated) };
+      const { name: id, sha: commit, gated, library_name, tags } = answer;
+      return { id, commit, gated: Boolean(gated), mlx: isMlxCard(id, library_name, tags) };
     });
   }
 

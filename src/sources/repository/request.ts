@@ -4,35 +4,62 @@ import { parseRepoPath } from "../../core/paths.ts";
 import type { StartRequest } from "../../core/ports.ts";
 import { requestSecret } from "../headers.ts";
 import { checkPatterns, literalPattern } from "../patterns.ts";
-import type { HubAddress } from "./address.ts";
-import { DEFAULT_REVISION, encodePath, type HubReference, parseRepoId, parseRevision } from "./reference.ts";
+import { type HubReference, parseRevision } from "./reference.ts";
 
-/** Request -> reference. Throws `invalid_request`, `invalid_url`, `invalid_path`. */
-export function parseRequest(request: StartRequest, hub: HubAddress): SourceRef {
+/** What one hub calls things, for {@link parseRequest}. */
+export interface Dialect {
+  /** Provider name of its references, and what their keys begin with. */
+  provider: string;
+  defaultRevision: string;
+  /** What a URL of this hub names; undefined for other URLs. */
+  readUrl(text: string): HubReference | undefined;
+  /** Throws `invalid_request` for what is no repository id of this hub. */
+  parseRepo(text: string, param: string): string;
+  /** The page to show for a reference; `typed` is the URL asked with, without query and fragment. */
+  pageOf(page: { repo: string; revision: string; file?: string; site?: string; typed?: string }): string;
+}
+
+/**
+ * Request -> reference: one file, a selection by patterns, or a whole repository. Equal things have equal keys, however
+ * they were named. Throws `invalid_request`, `invalid_url`, `invalid_path`.
+ */
+export function parseRequest(request: StartRequest, hub: Dialect): SourceRef {
   requestSecret(request);
   const named = namedBy(request, hub);
-  const repo = parseRepoId(named.repo, named.param);
+  const repo = hub.parseRepo(named.repo, named.param);
   if (request.revision !== undefined && named.revision !== undefined && request.revision !== named.revision)
     refuse("The URL names another revision than the field revision; give one of them.", "revision");
   const revision = parseRevision(
-    request.revision ?? named.revision ?? DEFAULT_REVISION,
+    request.revision ?? named.revision ?? hub.defaultRevision,
     named.revision ? "url" : "revision",
   );
   const selection = selectionOf(request, named);
   const { files } = selection;
   const digest = digestOf(request, files);
-  const path = files
-    ? `/resolve/${encodeURIComponent(revision)}/${encodePath(files[0]!)}`
-    : `/tree/${encodeURIComponent(revision)}`;
-  const url =
-    request.url === undefined
-      ? `${hub.base}/${repo}${files || revision !== DEFAULT_REVISION ? path : ""}`
-      : bare(request.url);
-  const key = `huggingface:${JSON.stringify([repo, revision, files, selection.include, selection.exclude, digest?.hex])}`;
-  return { provider: "huggingface", key, url, repo, revision, ...selection, ...(digest ? { digest } : {}) };
+  const { site } = named;
+  const url = hub.pageOf({
+    repo,
+    revision,
+    ...(files ? { file: files[0]! } : {}),
+    ...(site === undefined ? {} : { site }),
+    ...(request.url === undefined ? {} : { typed: bare(request.url) }),
+  });
+  const { include, exclude } = selection;
+  const parts = [repo, revision, files, include, exclude, digest?.hex, ...(site === undefined ? [] : [site])];
+  const key = `${hub.provider}:${JSON.stringify(parts)}`;
+  return {
+    provider: hub.provider,
+    key,
+    url,
+    repo,
+    revision,
+    ...selection,
+    ...(digest ? { digest } : {}),
+    ...(site === undefined ? {} : { baseUrl: site }),
+  };
 }
 
-function namedBy(request: StartRequest, hub: HubAddress): HubReference & { param: string } {
+function namedBy(request: StartRequest, hub: Dialect): HubReference & { param: string } {
   const repo = request.repoId ?? request.model;
   if (request.repoId !== undefined && request.model !== undefined && request.repoId !== request.model)
     refuse("repo_id and model name different repositories; give one of them.", "model");

@@ -1,14 +1,19 @@
 import type { Digest, SourceRef } from "../../core/download.ts";
 import { DownloadError } from "../../core/errors.ts";
 import { parseRepoPath, showName } from "../../core/paths.ts";
-import type { Manifest } from "../../core/ports.ts";
-import { shardOf } from "../gguf-names.ts";
+import type { Manifest, RemoteFile } from "../../core/ports.ts";
+import { quantizationOf, shardOf } from "../gguf-names.ts";
 import { compilePatterns } from "../patterns.ts";
-import type { HubEntry } from "./client.ts";
-import { encodePath } from "./reference.ts";
+
+/** One file of a repository as its hub tells it. */
+export interface RepoEntry {
+  path: string;
+  size: number | null;
+  digest: Digest | null;
+}
 
 /** The files asked for by name, in that order. Throws `entry_not_found` for one that is not there. */
-export function inOrder(ref: SourceRef, entries: readonly HubEntry[]): HubEntry[] {
+export function inOrder<E extends RepoEntry>(ref: SourceRef, entries: readonly E[]): E[] {
   return (ref.files ?? []).map((path) => {
     const found = entries.find((entry) => entry.path === path);
     if (found) return found;
@@ -20,7 +25,7 @@ export function inOrder(ref: SourceRef, entries: readonly HubEntry[]): HubEntry[
 }
 
 /** The files that the patterns choose. Throws `entry_not_found` when there are none, `invalid_path` for unsafe names. */
-export function select(ref: SourceRef, entries: readonly HubEntry[]): HubEntry[] {
+export function select<E extends RepoEntry>(ref: SourceRef, entries: readonly E[]): E[] {
   const wanted = ref.include ? compilePatterns(ref.include, "include") : () => true;
   const unwanted = ref.exclude ? compilePatterns(ref.exclude, "exclude") : () => false;
   const chosen = entries.filter(({ path }) => wanted(path) && !unwanted(path));
@@ -34,29 +39,32 @@ export function select(ref: SourceRef, entries: readonly HubEntry[]): HubEntry[]
   return chosen;
 }
 
-/** The list of files, each with a locator pinned to the commit. Throws `invalid_path` for names that are not safe to write. */
-export function manifest(
+/**
+ * The list of files; `locatorOf` says where one is, pinned to what was listed. Throws `invalid_path` for names that are
+ * not safe to write, `checksum` when the client wants other content than the hub has.
+ */
+export function manifest<E extends RepoEntry>(
   ref: SourceRef,
-  repo: string,
-  commit: string,
-  chosen: readonly HubEntry[],
-): Manifest {
+  chosen: readonly E[],
+  locatorOf: (entry: E) => string,
+): Pick<Manifest, "files" | "warnings"> {
   const warnings: string[] = [];
-  const files = chosen.map((entry) => {
-    const path = parseRepoPath(entry.path);
-    const locator = `${repo}/resolve/${commit}/${encodePath(path)}`;
-    return { path, size: entry.size, digest: promised(ref, entry), locator };
-  });
+  const files = chosen.map((entry) => ({
+    path: parseRepoPath(entry.path),
+    size: entry.size,
+    digest: promised(ref, entry),
+    locator: locatorOf(entry),
+  }));
   const shard = ref.files?.length === 1 ? shardOf(ref.files[0]!) : undefined;
   if (shard && shard.count > 1)
     warnings.push(
       `This is part ${shard.number} of ${shard.count}; the model needs all of them: include ${shard.set}`,
     );
-  return { repo, commit, files, ...(warnings.length > 0 ? { warnings } : {}) };
+  return { files, ...(warnings.length > 0 ? { warnings } : {}) };
 }
 
 /** The client's own digest counts first; where hub and client promise different content nothing could ever fit. */
-function promised(ref: SourceRef, entry: HubEntry): Digest | null {
+function promised(ref: SourceRef, entry: RepoEntry): Digest | null {
   if (!ref.digest) return entry.digest;
   if (entry.digest?.algorithm === "sha256" && entry.digest.hex !== ref.digest.hex)
     throw new DownloadError(
@@ -64,4 +72,29 @@ function promised(ref: SourceRef, entry: HubEntry): Digest | null {
       `${entry.path}: the hub has content with SHA-256 ${entry.digest.hex}, not ${ref.digest.hex} as asked for.`,
     );
   return ref.digest;
+}
+
+/** The files as pickers show them. Names that could not be downloaded anyway are not offered. */
+export function remoteFiles(entries: readonly RepoEntry[]): RemoteFile[] {
+  return entries.filter(isSafe).map(remoteFile);
+}
+
+function isSafe(entry: RepoEntry): boolean {
+  try {
+    return parseRepoPath(entry.path) === entry.path;
+  } catch {
+    return false;
+  }
+}
+
+function remoteFile({ path, size, digest }: RepoEntry): RemoteFile {
+  const shard = shardOf(path);
+  return {
+    path,
+    size,
+    digest,
+    quantization: quantizationOf(path),
+    shardSet: shard?.set ?? null,
+    shard: shard ? { number: shard.number, count: shard.count } : null,
+  };
 }
