@@ -1,6 +1,6 @@
 import type { Attempt } from "./attempt.ts";
 import type { Digest, Download, File } from "./download.ts";
-import type { ManifestFile } from "./ports.ts";
+import type { ManifestFile, Target } from "./ports.ts";
 
 /**
  * Looks at planned final names that exist already. The same content (by digest, or by our own complete record) is
@@ -22,16 +22,29 @@ export async function adoptPresent(attempt: Attempt): Promise<string[]> {
       continue;
     }
     if (file.state === "done" && stored.size === file.size) continue;
-    const ours = await proofOf(attempt, file, target.path, stored.size);
-    if (!ours) {
-      strange.push(target.path);
-      continue;
-    }
-    // A kill between the two names of one file leaves the partial one behind.
-    await attempt.tools.storage.discard(target);
-    await markDone(attempt, file, target.path, ours.computed);
+    if (await adoptFile(attempt, file, target)) continue;
+    if (target.role === undefined) strange.push(target.path);
+    else await giveUp(attempt, file, target);
   }
   return strange;
+}
+
+/** Takes what has the final name, when it is the file asked for; false when there is nothing, or something else. */
+export async function adoptFile(attempt: Attempt, file: File, target: Target): Promise<boolean> {
+  const stored = await attempt.tools.storage.stat(target.path);
+  const ours = stored.exists && (await proofOf(attempt, file, target.path, stored.size));
+  if (!ours) return false;
+  // A kill between the two names of one file leaves the partial one behind.
+  await attempt.tools.storage.discard(target);
+  await markDone(attempt, file, target.path, ours.computed);
+  return true;
+}
+
+/** What has the name of the file is something else, and is going to be replaced. */
+async function giveUp(attempt: Attempt, file: File, { role }: Target): Promise<void> {
+  if (file.state === "done") await markMissing(attempt, file);
+  if (role === "content")
+    attempt.warn(`${file.path}: what was on disk is not what its name says; it is fetched anew`);
 }
 
 /**

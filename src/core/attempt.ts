@@ -18,6 +18,7 @@ import type {
   Storage,
   Transfer,
 } from "./ports.ts";
+import type { Turns } from "./turns.ts";
 
 /** What the composition root puts together. */
 export interface Rooms {
@@ -58,4 +59,6 @@ export interface Attempt {
   readonly reservations: Reservation[];
   /** Files whose bytes are all there while their digest is still being computed. */
   readonly verifying: Set<number>;
+  /** Who brings a file that several downloads share. */
+  readonly turns: Turns;
 }

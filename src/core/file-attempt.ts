@@ -1,13 +1,50 @@
+import { adoptFile } from "./adopt.ts";
 import type { Attempt } from "./attempt.ts";
 import type { File, Receipt } from "./download.ts";
-import { toDownloadError } from "./errors.ts";
+import { DownloadError, toDownloadError } from "./errors.ts";
 import type { FileJournal } from "./journal.ts";
 import type { PartFile, Target, TransferJob, TransferObserver, TransferResult } from "./ports.ts";
 
-/** Fetches one file, from its receipts to its final name. Rejects with what stopped it; bytes on disk stay. */
+/** Brings one file to its final name. Rejects with what stopped it; bytes on disk stay. */
 export async function fetchFile(attempt: Attempt, file: File, signal: AbortSignal): Promise<void> {
-  const { storage, journal, transfer, db } = attempt.tools;
   const target = attempt.plan.targets.get(file.id) as Target;
+  const content = attempt.source.content?.(file);
+  if (content !== undefined) return writeFile(attempt, file, target, new TextEncoder().encode(content));
+  if (target.role !== "content") return transferFile(attempt, file, target, signal);
+  const leave = await attempt.turns.take(target.path, signal);
+  try {
+    // Another download may have brought it in the meantime.
+    if (!(await adoptFile(attempt, file, target))) await transferFile(attempt, file, target, signal);
+  } finally {
+    leave();
+  }
+}
+
+/** Writes what the source knew already, under the digest that stands for it. */
+async function writeFile(attempt: Attempt, file: File, target: Target, content: Uint8Array): Promise<void> {
+  const { storage, digests } = attempt.tools;
+  const part = await storage.open(target);
+  try {
+    await part.write(0, [content]);
+    await part.truncate(content.length);
+    const digest = file.digest && (await digests.file(target.partial, file.digest.algorithm, attempt.signal));
+    if (digest?.hex !== file.digest?.hex)
+      throw new DownloadError("checksum", `${file.path} is not what was listed: start the download anew.`);
+    const path = await storage.commit(target, part);
+    await recordDone(attempt, file, path, { size: content.length, digest, verified: digest !== null }, false);
+  } finally {
+    await part.close();
+  }
+}
+
+/** From the receipts to the final name. */
+async function transferFile(
+  attempt: Attempt,
+  file: File,
+  target: Target,
+  signal: AbortSignal,
+): Promise<void> {
+  const { storage, journal, transfer, db } = attempt.tools;
   const part = await storage.open(target);
   let watch: FileJournal | undefined;
   let observer: TransferObserver | undefined;

@@ -16,7 +16,13 @@ export async function runAttempt(attempt: Attempt): Promise<void> {
   await reserveSpace(attempt);
   const unguard = guardSpace(attempt);
   try {
-    await fetchAll(attempt);
+    const isSeal = ({ id }: File) => attempt.plan.targets.get(id)?.role === "seal";
+    const pending = attempt.files.filter((f) => f.state !== "done");
+    await fetchAll(
+      attempt,
+      pending.filter((f) => !isSeal(f)),
+    );
+    await fetchAll(attempt, pending.filter(isSeal));
     attempt.signal.throwIfAborted();
     await attempt.tools.journal.flush();
     await attempt.tools.storage.finish(input, attempt.plan);
@@ -152,11 +158,10 @@ interface Trouble {
 }
 
 /**
- * Fetches what is pending, several files at once, in the order of the list. One file's trouble does not stop the
- * others (F43); trouble with the disk, or with one file after another, ends the attempt.
+ * Fetches these files, several at once, in the order of the list. One file's trouble does not stop the others (F43);
+ * trouble with the disk, or with one file after another, ends the attempt.
  */
-async function fetchAll(attempt: Attempt): Promise<void> {
-  const pending = attempt.files.filter((f) => f.state !== "done");
+async function fetchAll(attempt: Attempt, pending: readonly File[]): Promise<void> {
   const troubles: Trouble[] = [];
   const stop = new AbortController();
   const signal = AbortSignal.any([attempt.signal, stop.signal]);

@@ -7,6 +7,7 @@ import type { Meter } from "./meter.ts";
 import type { Clock, DownloadPatch } from "./ports.ts";
 import type { Settings } from "./settings.ts";
 import { type AttemptResult, discardPartials, Interruption, settle } from "./settle.ts";
+import { Turns } from "./turns.ts";
 
 const LEASE_MS = 30_000;
 const HEARTBEAT_MS = 10_000;
@@ -32,6 +33,7 @@ export class Runner {
   readonly #settings: () => Settings;
   readonly #owner = crypto.randomUUID();
   readonly #running = new Map<string, Running>();
+  readonly #turns = new Turns();
   readonly #timers: Timer[] = [];
   #due: Timer | undefined;
   #pumping: Promise<void> | undefined;
@@ -265,6 +267,7 @@ export class Runner {
       abort: (error) => controller.abort(error),
       reservations: [],
       verifying: new Set(),
+      turns: this.#turns,
       warn: (text) => {
         if (!warnings.includes(text) && warnings.length < 50) warnings.push(text);
       },

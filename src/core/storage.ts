@@ -1,0 +1,97 @@
+/** What core asks of the room where bytes rest. */
+
+import type { Digest, Download, File, LayoutName, SourceRef } from "./download.ts";
+
+export interface Target {
+  /** Absolute final path. */
+  path: string;
+  /** Absolute path of the partial file, on the same file system. */
+  partial: string;
+  /** Where the bytes go when `path` is only a link to them (hf-cache). */
+  blob?: string;
+  /**
+   * What the name says. `content`: its digest, so several downloads share the file. `seal`: that all the others are
+   * there, so it comes last. Whatever else has such a name is replaced; without a role it is kept (F91).
+   */
+  role?: "content" | "seal";
+}
+
+export interface PlanInput {
+  download: Pick<Download, "id" | "modelId" | "source" | "layout" | "commit">;
+  /** Canonical repository name, when the source has one. */
+  repo: string | null;
+  files: readonly Pick<File, "id" | "path" | "size" | "digest" | "target">[];
+  /** True when this path belongs to, or is planned by, another download (another source's file: A18). */
+  taken(path: string): Promise<boolean>;
+}
+
+export interface Plan {
+  /** Per file id. */
+  targets: Map<number, Target>;
+  /** Files that are there already under a name that proves their digest; nothing to fetch. */
+  present?: Map<number, string>;
+  /** What `local_path` shows: the file, or the folder of a many-file download. */
+  localPath: string;
+}
+
+/** An open partial file. All methods reject with DownloadError (`no_space read_only io file_too_big tampered volume_gone`). */
+export interface PartFile {
+  readonly path: string;
+  /** Bytes on disk when it was opened. Never the resume state, only its upper bound (F88). */
+  readonly initialLength: number;
+  /** Writes all chunks at `position`, one after the other; loops over short writes (F81). */
+  write(position: number, chunks: readonly Uint8Array[]): Promise<void>;
+  /** fdatasync. After a failure nothing since the last success may be trusted (F85). */
+  sync(): Promise<void>;
+  truncate(length: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface StoredFile {
+  exists: boolean;
+  size: number | null;
+}
+
+export interface Storage {
+  /**
+   * Where a download's bytes will most likely be: what `local_path` shows until the plan is made. Pure: no I/O, throws
+   * nothing. Null when nobody can tell yet.
+   */
+  expected?(source: SourceRef, layout: LayoutName): string | null;
+  /** Validates every path, chooses final and partial names, refuses collisions (`invalid_path`, `name_collision`). */
+  plan(input: PlanInput): Promise<Plan>;
+  /** Opens or creates the partial file (0600, not through links: F90). */
+  open(target: Target): Promise<PartFile>;
+  /** Sync, rename to the final name, sync the directory; returns the final path. Idempotent after a crash (F97). */
+  commit(target: Target, part: PartFile): Promise<string>;
+  /** After all files: refs and links of the hf-cache layout. */
+  finish(input: PlanInput, plan: Plan): Promise<void>;
+  /** Removes the partial file and folders left empty by it. */
+  discard(target: Target): Promise<void>;
+  /** Removes a finished file (through the layout's links) that lies inside a models directory of ours. */
+  remove(path: string): Promise<void>;
+  stat(path: string): Promise<StoredFile>;
+  /** Free bytes on the volume that will hold `path`, less what is reserved. Rejects `volume_gone`. */
+  free(path: string): Promise<number>;
+  /** Reserves space for bytes still to come; throws `no_space` when they do not fit. Release when done. */
+  reserve(path: string, bytes: number): Promise<Reservation>;
+  /** For `GET /v1/storage`. */
+  usage(): Promise<{ freeBytes: number; reservedBytes: number; modelsBytes: number }>;
+}
+
+export interface Reservation {
+  /** Bytes that have arrived on disk need no reservation any more. */
+  shrink(bytes: number): void;
+  release(): void;
+}
+
+/** Digests of files, computed off the event loop. */
+export interface Digests {
+  /** Whole file; `onProgress` gets bytes hashed so far. */
+  file(
+    path: string,
+    algorithm: Digest["algorithm"],
+    signal?: AbortSignal,
+    onProgress?: (bytes: number) => void,
+  ): Promise<Digest>;
+}
