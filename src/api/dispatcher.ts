@@ -4,6 +4,7 @@ import { type DownloadError, toDownloadError } from "../core/errors.ts";
 import { readJson } from "./body.ts";
 import type { ApiContext, Exchange, Family, SocketData } from "./family.ts";
 import { newRoutes } from "./family.ts";
+import { LOCAL_STREAM } from "./local/routes.ts";
 import type { Metrics } from "./metrics.ts";
 import { allowReading } from "./origins.ts";
 import { checkTarget, isBelow, rawPath, rawQuery } from "./path.ts";
@@ -159,7 +160,7 @@ const isOpen = (method: string, path: string): boolean =>
   (READS.has(method) && path === HEALTH_PATH) || (method === "POST" && path === LOGIN_PATH);
 
 /** Paths a ticket opens: the streams and nothing else (A15). */
-const STREAMS = new Set(["/v1/events", "/v1/ws", "/api/models/download"]);
+const STREAMS = new Set(["/v1/events", "/v1/ws", "/api/models/download", LOCAL_STREAM]);
 const isStream = (path: string): boolean =>
   STREAMS.has(path) || /^(\/v1)?\/downloads\/[^/]+\/events$/.test(path);
 

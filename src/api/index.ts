@@ -13,6 +13,7 @@ import { historyFamily } from "./history.ts";
 import type { Listening } from "./hosts.ts";
 import { Listeners, type Wanted } from "./listeners.ts";
 import { liveFamily } from "./live.ts";
+import { localFamily } from "./local/routes.ts";
 import { Metrics } from "./metrics.ts";
 import { OpenApi } from "./openapi.ts";
 import { serviceFamily } from "./service.ts";
@@ -65,6 +66,7 @@ function families(context: ApiContext, tally: Tally): Family[] {
     downloadsFamily(context, tally),
     historyFamily(context),
     liveFamily(context),
+    localFamily(context),
     settingsFamily(context),
     sourcesFamily(context),
     filesFamily(context),

@@ -12,6 +12,13 @@ import {
   SummarySchema,
 } from "./downloads/schemas.ts";
 import { type Family, newRoutes } from "./family.ts";
+import {
+  CancelledSchema,
+  ErrorSchema as LocalErrorSchema,
+  RequestSchema,
+  ResponseSchema,
+  StatusSchema,
+} from "./local/schemas.ts";
 import { SettingsSchema } from "./settings.ts";
 
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
@@ -28,6 +35,11 @@ const COMPONENTS: Record<string, TSchema> = {
   EngineCreation: EngineCreationSchema,
   Error: ErrorSchema,
   File: FileSchema,
+  LocalCancellation: CancelledSchema,
+  LocalDownloadRequest: RequestSchema,
+  LocalDownloadResponse: ResponseSchema,
+  LocalDownloadStatus: StatusSchema,
+  LocalError: LocalErrorSchema,
 };
 
 const DOCUMENT_PATH = "/document";
