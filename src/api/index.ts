@@ -2,6 +2,7 @@ import type { Server } from "bun";
 import type { Registry } from "prom-client";
 import type { Downloads } from "../core/downloads.ts";
 import type { Clock, Log } from "../core/ports.ts";
+import { abstractcoreFamily } from "./abstractcore.ts";
 import { Broadcast, type BroadcastOptions } from "./broadcast.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { downloadsFamily } from "./downloads/routes.ts";
@@ -71,6 +72,7 @@ function families(context: ApiContext, tally: Tally): Family[] {
     sourcesFamily(context),
     filesFamily(context),
     sessionFamily(context),
+    abstractcoreFamily(context),
   ];
 }
 

@@ -1,4 +1,5 @@
 import type { TSchema } from "@sinclair/typebox";
+import { ProgressSchema } from "./abstractcore/present.ts";
 import { TAGS } from "./doc.ts";
 import {
   BulkCancelSchema,
@@ -35,6 +36,7 @@ const COMPONENTS: Record<string, TSchema> = {
   EngineCreation: EngineCreationSchema,
   Error: ErrorSchema,
   File: FileSchema,
+  ModelProgress: ProgressSchema,
   LocalCancellation: CancelledSchema,
   LocalDownloadRequest: RequestSchema,
   LocalDownloadResponse: ResponseSchema,
