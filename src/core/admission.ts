@@ -1,6 +1,6 @@
 import type { Tools } from "./attempt.ts";
 import type { Board } from "./board.ts";
-import { type Download, isFinished, type RetryPolicy, type SourceRef } from "./download.ts";
+import { contentKey, type Download, isFinished, type RetryPolicy, type SourceRef } from "./download.ts";
 import { DownloadError } from "./errors.ts";
 import type { NewDownload, Secret, Source, StartRequest } from "./ports.ts";
 import { DEFAULT_RETRY } from "./retry.ts";
@@ -44,26 +44,32 @@ export async function admit(
   }
 }
 
-/** An engine id stays with its model while that is there (A22). */
-async function checkEngine(
+/**
+ * An engine id stays with its model while that is there (A22); `present` is where the model asked for is found already.
+ * Throws `model_id_conflict`.
+ */
+export async function checkEngine(
   { db, storage }: Tools,
   engineId: string,
   ref: SourceRef,
   layout: Download["layout"],
+  present?: string,
 ): Promise<void> {
   const engine = await db.engine(engineId);
-  if (!engine) return;
+  if (!engine || engine.path === present) return;
   const owner = engine.downloadId === null ? undefined : await db.get(engine.downloadId);
-  if (owner?.source.key === ref.key) return;
+  if (owner && contentKey(owner.source) === contentKey(ref)) return;
   // Without a record its path tells; where no file is any more, the id is free.
   const mayBe = !owner && engine.path === storage.expected?.(ref, layout);
   if (mayBe || (!owner && !(await storage.stat(engine.path)).exists)) return;
-  throw new DownloadError(
-    "model_id_conflict",
-    `Engine '${engineId}' exists already for another model (${engine.path}). Choose another engine_id.`,
-    { param: "engine.engine_id" },
-  );
+  throw engineTaken(engineId, `exists already for another model (${engine.path})`);
 }
+
+/** The id is in use for something else: `how` goes on after the id. */
+export const engineTaken = (engineId: string, how: string): DownloadError =>
+  new DownloadError("model_id_conflict", `Engine '${engineId}' ${how}. Choose another engine_id.`, {
+    param: "engine.engine_id",
+  });
 
 /** What a request asks for, and of whom. */
 export interface Judged {
@@ -81,6 +87,7 @@ export function judge(sources: readonly Source[], defaults: Defaults, request: S
   const layout = source.layouts?.includes(wished) === false ? (source.layouts[0] ?? wished) : wished;
   const parsed = source.parse(request);
   if (request.modelId !== undefined) checkModelId(request.modelId);
+  if (request.engine) checkModelId(request.engine.engineId, "engine_id");
   checkNumbers(request);
   const secret = source.secretOf?.(request) ?? {};
   const isSecret = Object.values(secret).some((part) => part !== undefined);
@@ -113,7 +120,8 @@ function sourceFor(sources: readonly Source[], request: StartRequest): Source {
   );
 }
 
-function checkModelId(modelId: string): void {
+/** Throws `invalid_request` for what cannot be the id of a download or an engine. */
+export function checkModelId(modelId: string, param = "model_id"): void {
   const bad =
     modelId.length === 0 ||
     modelId.length > LONGEST_MODEL_ID ||
@@ -123,7 +131,7 @@ function checkModelId(modelId: string): void {
   const why = RESERVED.has(modelId)
     ? "is a reserved word"
     : `must have 1 to ${LONGEST_MODEL_ID} printable characters`;
-  throw new DownloadError("invalid_request", `'model_id' ${why}.`, { param: "model_id" });
+  throw new DownloadError("invalid_request", `'${param}' ${why}.`, { param });
 }
 
 function checkNumbers(request: StartRequest): void {
@@ -188,21 +196,42 @@ async function insertUnique(
   rest: Omit<NewDownload, "modelId">,
 ): Promise<Admission> {
   const base = request.modelId ?? cutId(source.defaultModelId(rest.source));
-  for (let n = 1; ; n++) {
+  let wanted = rest;
+  for (let n = 1; ; ) {
     const modelId = n === 1 ? base : `${base}-${n}`;
-    const row = RESERVED.has(modelId) ? undefined : await board.insert({ ...rest, modelId });
-    if (row === undefined) continue;
-    if (!("conflict" in row)) return { row, created: true };
-    if (row.conflict.source.key === rest.source.key && !isFinished(row.conflict.state))
-      return { row: row.conflict, created: false };
-    if (request.modelId !== undefined) {
-      throw new DownloadError(
-        "model_id_conflict",
-        `'${modelId}' is already downloading ${row.conflict.source.url}. Choose another model_id, or cancel that download first.`,
-        { param: "model_id" },
-      );
-    }
+    const row = RESERVED.has(modelId) ? undefined : await board.insert({ ...wanted, modelId });
+    if (row && !("conflict" in row)) return { row, created: true };
+    const other = row?.conflict;
+    if (other && isAsked(other, rest)) return { row: other, created: false };
+    const isSame = other && contentKey(other.source) === rest.source.key;
+    if (other && !isSame) refuseForeign(other, request);
+    if (isSame && wanted === rest) wanted = behind(rest);
+    else n++;
   }
+}
+
+/** Whether that unfinished download is what is asked for: the same content, and the engine that is asked for, if any. */
+const isAsked = ({ source, state, engine }: Download, rest: Omit<NewDownload, "modelId">): boolean =>
+  contentKey(source) === rest.source.key &&
+  !isFinished(state) &&
+  (rest.engine === null || engine?.engineId === rest.engine.engineId);
+
+/** Another engine of something that is being fetched: a download of its own that waits until the files are there. */
+function behind<T extends Omit<NewDownload, "modelId">>(rest: T): T {
+  const { key } = rest.source;
+  if (rest.engine === null) return { ...rest };
+  return { ...rest, source: { ...rest.source, key: `${key} engine ${rest.engine.engineId}`, behind: key } };
+}
+
+function refuseForeign(other: Download, { modelId, engine }: StartRequest): void {
+  if (engine && other.engine?.engineId === engine.engineId)
+    throw engineTaken(engine.engineId, `is waiting for the download of another model (${other.source.url})`);
+  if (modelId === undefined) return;
+  throw new DownloadError(
+    "model_id_conflict",
+    `'${modelId}' is already downloading ${other.source.url}. Choose another model_id, or cancel that download first.`,
+    { param: "model_id" },
+  );
 }
 
 const cutId = (id: string): string =>

@@ -1,5 +1,5 @@
 import type { Attempt } from "./attempt.ts";
-import type { Digest, Download, File } from "./download.ts";
+import { contentKey, type Digest, type Download, type File } from "./download.ts";
 import type { ManifestFile, Target } from "./ports.ts";
 
 /**
@@ -125,19 +125,22 @@ async function markMissing(attempt: Attempt, file: File): Promise<void> {
 
 /**
  * A file without a promised digest that an earlier download of the same address has brought: with the same strong
- * ETag and size at the server, and still there with that size, it need not be fetched again (F91).
+ * ETag and size at the server, and still there with that size, it need not be fetched again (F91). Nor need one that
+ * came while this download waited for it.
  */
 export async function reuseEarlier(attempt: Attempt, listed: readonly ManifestFile[]): Promise<void> {
   const { db, storage } = attempt.tools;
   const marked = new Map(
     listed.flatMap((f) => (f.etag !== undefined && f.digest === null ? [[f.path, f.etag]] : [])),
   );
-  if (marked.size === 0) return;
+  if (marked.size === 0 && attempt.row.source.behind === undefined) return;
   for (const earlier of await newestOf(attempt)) {
     for (const known of await db.files(earlier.id)) {
       const file = attempt.files.find((f) => f.path === known.path && f.state !== "done");
-      const same = known.validator?.etag === marked.get(known.path) && known.size === file?.size;
-      if (!file || !same || known.state !== "done" || known.target === null) continue;
+      const marker = marked.get(known.path);
+      const unchanged = marker !== undefined && known.validator?.etag === marker && known.size === file?.size;
+      if (!file || !(unchanged || isAwaited(attempt, earlier, known, file))) continue;
+      if (known.state !== "done" || known.target === null) continue;
       const stored = await storage.stat(known.target);
       if (stored.exists && stored.size === known.size)
         await markDone(attempt, file, known.target, known.computed);
@@ -145,11 +148,20 @@ export async function reuseEarlier(attempt: Attempt, listed: readonly ManifestFi
   }
 }
 
+/** Fetched after this download was asked for, which has waited for it. */
+function isAwaited({ row }: Attempt, earlier: Download, known: File, file: File): boolean {
+  if (row.source.behind === undefined || (earlier.endedAt ?? 0) < row.createdAt) return false;
+  return known.digest?.hex === file.digest?.hex && (file.size === null || known.size === file.size);
+}
+
 const MOST_EARLIER = 20;
 
-/** The last completed downloads of the same source, newest first. */
+/** The last downloads of the same source that have brought something, newest first. */
 async function newestOf({ row, tools }: Attempt): Promise<Download[]> {
-  const filter = { sourceKey: row.source.key, states: ["completed"] as const };
+  // What failed as an engine has brought its files all the same.
+  const states: Download["state"][] =
+    row.source.behind === undefined ? ["completed"] : ["completed", "failed"];
+  const filter = { sourceKey: contentKey(row.source), states };
   let newest: Download[] = [];
   let cursor: string | null | undefined;
   do {

@@ -70,7 +70,10 @@ export class Commands {
       if (isFinished(row.state)) throw refused("cancel", row, "it has ended");
       if (isRunning(row.state)) return this.#wish(row, "cancel");
       const wished = await this.#tools.db.setIntent(row.id, ["queued", "paused"], "cancel");
-      return wished !== undefined && (await this.#runner.cancelIdle(wished)) !== undefined;
+      const cancelled = wished && (await this.#runner.cancelIdle(wished));
+      // Another download may have waited for this one's files.
+      if (cancelled) this.#runner.wake();
+      return cancelled !== undefined;
     });
   }
 

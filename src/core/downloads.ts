@@ -1,4 +1,4 @@
-import { admit, checkInteger, judge, refreshSecret } from "./admission.ts";
+import { admit, checkEngine, checkInteger, type Defaults, judge, refreshSecret } from "./admission.ts";
 import type { Rooms, Tools } from "./attempt.ts";
 import { Board } from "./board.ts";
 import { Commands, type Moved, refused } from "./commands.ts";
@@ -12,15 +12,18 @@ import {
   type State,
   UNFINISHED,
 } from "./download.ts";
+import { EngineRequests } from "./engine-requests.ts";
 import { Engines } from "./engines.ts";
 import { DownloadError } from "./errors.ts";
 import type { Feed, Snapshot } from "./feed.ts";
+import { KeyedLock } from "./keyed-lock.ts";
 import type { DownloadFilter, Page, PageRequest, RemoteListing, StartRequest } from "./ports.ts";
 import { Runner } from "./runner.ts";
 import { applyPatch, applyRetry, DEFAULT_SETTINGS, type Settings, type SettingsPatch } from "./settings.ts";
 import { Sweeper, type SweepPolicy } from "./sweep.ts";
 
 export type { DiskFile, Verification } from "./disk-files.ts";
+export type { EngineAnswer, EngineOrigin } from "./engine-requests.ts";
 export type { Feed, FeedEvent, Snapshot } from "./feed.ts";
 export type { Settings, SettingsPatch } from "./settings.ts";
 
@@ -66,6 +69,8 @@ export class Downloads {
   readonly feed: Feed;
   readonly disk: DiskFiles;
   readonly engines: Engines;
+  readonly engineRequests: EngineRequests;
+  readonly #engineIds = new KeyedLock();
   readonly #tools: Tools;
   readonly #board: Board;
   readonly #runner: Runner;
@@ -85,6 +90,12 @@ export class Downloads {
     this.#runner = new Runner(tools, this.#board, () => this.#settings);
     this.#commands = new Commands(tools, this.#board, this.#runner);
     this.#sweeper = new Sweeper(tools, this.#board, options);
+    this.engineRequests = new EngineRequests(tools, this.#board, this.#engineIds, () => this.#defaults(), {
+      start: (request) => this.#start(request),
+      resume: (id) => this.resume(id),
+      retry: (id, request) => this.#retry(id, request),
+      find: (id) => this.find(id),
+    });
   }
 
   /** Reads the saved settings, takes back what an earlier process left, and starts working. */
@@ -111,9 +122,12 @@ export class Downloads {
   }
 
   /** `created` is false when an equal unfinished one was there. Throws `invalid_*`, `model_id_conflict`, `unsupported_provider`. */
-  async start(request: StartRequest): Promise<{ download: Snapshot; created: boolean }> {
-    const defaults = { layout: this.#options.layout, retry: this.#settings.retry };
-    const { row, created } = await admit(this.#tools, this.#board, defaults, request);
+  start(request: StartRequest): Promise<{ download: Snapshot; created: boolean }> {
+    return this.#forEngine(request.engine, () => this.#start(request));
+  }
+
+  async #start(request: StartRequest): Promise<{ download: Snapshot; created: boolean }> {
+    const { row, created } = await admit(this.#tools, this.#board, this.#defaults(), request);
     if (created) this.#runner.wake();
     return { download: await this.#show(row), created };
   }
@@ -151,9 +165,7 @@ export class Downloads {
     const unfinished = await this.#all({ states: UNFINISHED });
     const endedAfter = this.#tools.clock.now() - lingerMs;
     const lingering =
-      lingerMs > 0
-        ? await this.#all({ states: ["completed", "failed", "cancelled"], endedAfter })
-        : [];
+      lingerMs > 0 ? await this.#all({ states: ["completed", "failed", "cancelled"], endedAfter }) : [];
     const rows = [...unfinished, ...lingering].sort((a, b) => a.createdAt - b.createdAt);
     return rows.map((row) => this.#board.snapshot(row));
   }
@@ -182,7 +194,14 @@ export class Downloads {
    * newer secrets for that.
    */
   async retry(id: string, request?: StartRequest): Promise<Outcome> {
+    const { id: uuid, engine } = await this.#mustRow(id);
+    return this.#forEngine(engine, () => this.#retry(uuid, request));
+  }
+
+  async #retry(id: string, request?: StartRequest): Promise<Outcome> {
     const row = await this.#mustRow(id);
+    const { engine, source, layout, localPath } = row;
+    if (engine) await checkEngine(this.#tools, engine.engineId, source, layout, localPath ?? undefined);
     const secret = request && judge(this.#tools.sources, this.#options, request).secret;
     if (secret) await refreshSecret(this.#tools, row, secret);
     return this.#outcome(await this.#commands.retry(row));
@@ -282,6 +301,15 @@ export class Downloads {
 
   counts(): Promise<Record<State, number>> {
     return this.#tools.db.counts();
+  }
+
+  #defaults(): Defaults {
+    return { layout: this.#options.layout, retry: this.#settings.retry };
+  }
+
+  /** What is to become one engine is admitted one after the other: each sees what the one before it has done. */
+  #forEngine<T>(engine: Download["engine"] | undefined, work: () => Promise<T>): Promise<T> {
+    return engine ? this.#engineIds.run(engine.engineId, work) : work();
   }
 
   async #row(id: string): Promise<Download | undefined> {

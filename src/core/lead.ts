@@ -1,6 +1,6 @@
 import { adoptPresent, isSame, reuseEarlier } from "./adopt.ts";
 import type { Attempt } from "./attempt.ts";
-import { type File, isFinished } from "./download.ts";
+import { contentKey, type File, isFinished } from "./download.ts";
 import { DownloadError, toDownloadError } from "./errors.ts";
 import { fetchFile } from "./file-attempt.ts";
 import type { PlanInput } from "./ports.ts";
@@ -122,7 +122,8 @@ async function belongsToAnother(attempt: Attempt, path: string): Promise<boolean
   for (const file of await tools.db.filesByTarget(path)) {
     if (file.downloadId === row.id || file.state === "failed" || isSame(attempt, file)) continue;
     const owner = await tools.db.get(file.downloadId);
-    if (!owner || !isFinished(owner.state) || owner.source.key !== row.source.key) return true;
+    if (!owner || !isFinished(owner.state) || contentKey(owner.source) !== contentKey(row.source))
+      return true;
   }
   return false;
 }

@@ -29,12 +29,13 @@ export function queue(store: Store) {
 /** Its content is being fetched, or about to be, by another one: whoever waits for that finds it there afterwards. */
 const BEHIND = `json_extract(d.source, '$.behind') IS NOT NULL AND EXISTS (
       SELECT 1 FROM downloads o WHERE o.source_key = json_extract(d.source, '$.behind')
-        AND o.${OPEN} AND o.state IN ('queued', 'downloading', 'verifying'))`;
+        AND o.${OPEN} AND o.state <> 'paused')`;
 
 /** One read of an index, in queue order, up to the first row that may run. */
 const CLAIM = `
   UPDATE downloads SET
-    previous_state = state, state = 'downloading', owner = ?, lease_until = ?, not_before = NULL, waiting = NULL, seq = ?
+    previous_state = state, state = 'downloading', owner = ?, lease_until = ?, not_before = NULL, waiting = NULL, seq = ?,
+    started_at = COALESCE(started_at, ?)
   WHERE n = (
     SELECT n FROM downloads d INDEXED BY downloads_queue
     WHERE state = 'queued' AND intent IS NULL AND (not_before IS NULL OR not_before <= ?) AND NOT (${BEHIND})
@@ -43,7 +44,7 @@ const CLAIM = `
 
 /** Not synced: a claim that a power cut takes back is a row that waits in the queue, as it should. */
 function claim(store: Store, owner: string, now: number, leaseUntil: number): Promise<Download | undefined> {
-  return store.write(() => one(store, CLAIM, owner, leaseUntil, store.seq(), now), { sync: false });
+  return store.write(() => one(store, CLAIM, owner, leaseUntil, store.seq(), now, now), { sync: false });
 }
 
 async function heartbeat(store: Store, owner: string, leaseUntil: number): Promise<void> {

@@ -59,7 +59,7 @@ export function queueSuite(open: Open): void {
       await insert(db, { modelId: "waits", source: { ...one, key: "own", behind: "content" }, priority: 9 });
       expect((await db.claim("me", 10, 500))?.modelId).toBe("fetches");
       expect(await db.claim("me", 10, 500)).toBeUndefined();
-      await db.update(id, {}, { state: "creating_engine" });
+      await db.update(id, {}, { state: "paused" });
       expect((await db.claim("me", 10, 500))?.modelId).toBe("waits");
     });
 
