@@ -1,0 +1,20 @@
+/** Architectures that turn text into vectors and write none, as llama.cpp and transformers name them. */
+export const EMBEDDING_FAMILIES: ReadonlySet<string> = new Set([
+  "bert",
+  "modern-bert",
+  "modernbert",
+  "neo-bert",
+  "nomic-bert",
+  "nomic-bert-moe",
+  "jina-bert-v2",
+  "jina-bert-v3",
+  "eurobert",
+  "gemma-embedding",
+  "t5encoder",
+  "roberta",
+  "xlm-roberta",
+  "distilbert",
+  "mpnet",
+  "new",
+  "gte",
+]);
