@@ -58,7 +58,10 @@ export interface Database {
   update(id: string, guard: Guard, patch: DownloadPatch): Promise<Download | undefined>;
   /** Sets or clears the wish; undefined when the state is not one of `states`. */
   setIntent(id: string, states: readonly State[], intent: Download["intent"]): Promise<Download | undefined>;
-  /** Takes the next runnable row (queued, due, highest priority, lowest position) for `owner`. */
+  /**
+   * Takes the next runnable row (queued, due, highest priority, lowest position) for `owner`; `startedAt` is `now` when
+   * it is its first time.
+   */
   claim(owner: string, now: number, leaseUntil: number): Promise<Download | undefined>;
   /** Extends the leases of an owner. */
   heartbeat(owner: string, leaseUntil: number): Promise<void>;

@@ -245,7 +245,7 @@ export class Runner {
   }
 
   async #prepare(running: Running, warnings: string[]): Promise<Attempt> {
-    const { sources, secrets, clock } = this.#tools;
+    const { sources, secrets } = this.#tools;
     const { row, controller, meter } = running;
     const source = sources.find((s) => s.name === row.source.provider);
     if (!source) {
@@ -281,7 +281,6 @@ export class Runner {
         running.row = written;
       },
     };
-    if (row.startedAt === null) await attempt.write({ startedAt: clock.now() });
     return attempt;
   }
 
