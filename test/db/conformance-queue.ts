@@ -38,6 +38,7 @@ export function queueSuite(open: Open): void {
         leaseUntil: 500,
         notBefore: null,
         waiting: null,
+        startedAt: 10,
       });
     });
 
