@@ -4,6 +4,8 @@ import { open, ref } from "./wire.ts";
 
 export const TAGS = {
   downloads: "Downloads: start, watch, control",
+  engines: "Engines: what a model file becomes",
+  models: "Models: engines in the words of the second generation",
   local: "The local family: start, one stream of all, cancel",
   history: "Finished records",
   live: "Live streams",
@@ -24,6 +26,7 @@ const ERRORS: Record<number, string> = {
   409: "It contradicts what is there already",
   413: "The body is too large",
   415: "The body is not JSON",
+  422: "It cannot be downloaded from there, or is no model that can be loaded",
   421: "The Host header names another server",
   426: "A WebSocket upgrade is needed",
   429: "Too many wrong keys, or the hub asks to wait",
@@ -57,6 +60,8 @@ export interface Operation {
   errors?: readonly number[];
   /** How a refusal looks where it is not JSON; `error` says which component it is otherwise. */
   refusal?: Omit<Answer, "description">;
+  /** JSON body that the handler itself checks. */
+  body?: { schema: TSchema; example?: unknown };
   /** It takes a JSON body or changes something. */
   changes?: boolean;
   /** Answers without a key. */
@@ -83,6 +88,7 @@ export function operation(spec: Operation): { detail: DocumentDecoration } {
     summary: spec.summary,
     ...(spec.description === undefined ? {} : { description: spec.description }),
     ...(spec.open ? { security: [] } : {}),
+    ...(spec.body ? { requestBody: { required: true, content: { "application/json": spec.body } } } : {}),
     responses,
   };
   return { detail: detail as DocumentDecoration };

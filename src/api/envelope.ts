@@ -7,7 +7,12 @@ import { STATUS } from "./status.ts";
 /** The kolosal error object: R91, exactly these four keys. */
 export interface ErrorBody {
   message: string;
-  type: "invalid_request_error" | "not_found_error" | "server_error";
+  type:
+    | "invalid_request_error"
+    | "not_found_error"
+    | "server_error"
+    | "model_download_error"
+    | "model_loading_error";
   param: string | null;
   code: string | null;
 }
@@ -21,7 +26,7 @@ export interface Refusal {
 
 /** Codes of the seed's own table that stay null on the wire (R94, R97). */
 const WITHOUT_CODE: ReadonlySet<ErrorCode> = new Set(["invalid_state", "internal"]);
-const KOLOSAL_PREFIXES = ["/downloads", "/download-progress", "/v1"];
+const KOLOSAL_PREFIXES = ["/downloads", "/download-progress", "/engines", "/models", "/v1"];
 const INTERNAL = "Server error: Internal processing failed";
 
 function typeOf(status: number): ErrorBody["type"] {
@@ -46,7 +51,9 @@ function fromCore(error: DownloadError): Refusal {
   const headers: Record<string, string> = {};
   if (error.retryAfterMs !== undefined) headers["Retry-After"] = String(Math.ceil(error.retryAfterMs / 1000));
   else if (code === "overloaded") headers["Retry-After"] = "1";
-  const shown = WITHOUT_CODE.has(code) ? null : code;
+  // The core speaks of downloads and engines alike; this family has a code of its own for the latter.
+  const isEngineId = code === "model_id_conflict" && error.param?.endsWith("engine_id") === true;
+  const shown = isEngineId ? "engine_id_exists" : WITHOUT_CODE.has(code) ? null : code;
   return {
     status,
     headers,

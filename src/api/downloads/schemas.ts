@@ -268,7 +268,13 @@ export const ErrorSchema = open(
   {
     error: open({
       message: Type.String(),
-      type: word(["invalid_request_error", "not_found_error", "server_error"]),
+      type: word([
+        "invalid_request_error",
+        "not_found_error",
+        "server_error",
+        "model_download_error",
+        "model_loading_error",
+      ]),
       param: Type.Unsafe<string | null>({ type: "string", nullable: true }),
       code: Type.Unsafe<string | null>({ type: "string", nullable: true }),
     }),
