@@ -31,6 +31,7 @@ export interface Options {
   keepPartials: number;
   history: number;
   hfEndpoint: string;
+  modelscopeEndpoint: string;
   ollamaUrl: string;
   engineRuntime: EngineRuntimeName;
   proxy: string | null;
@@ -181,6 +182,17 @@ export const OPTIONS: { readonly [K in keyof Options]: Option<Options[K]> } = {
     foreign: ["HF_ENDPOINT"],
     parse: value.httpUrl,
     fallback: () => "https://huggingface.co",
+  },
+  modelscopeEndpoint: {
+    placeholder: "URL",
+    help: "ModelScope site or a mirror of it (default: https://modelscope.cn, or MODELSCOPE_ENDPOINT)",
+    foreign: ["MODELSCOPE_ENDPOINT", "MODELSCOPE_DOMAIN"],
+    foreignParse: (text) => value.httpUrl(text.includes("://") ? text : `https://${text}`),
+    parse: value.httpUrl,
+    fallback: ({ env }) =>
+      /^(1|on|yes|true)$/i.test(env.MODELSCOPE_PREFER_AI_SITE ?? "")
+        ? "https://www.modelscope.ai"
+        : "https://modelscope.cn",
   },
   ollamaUrl: {
     placeholder: "URL",

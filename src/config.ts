@@ -9,6 +9,8 @@ export type { Listener } from "./config-values.ts";
 export interface Config extends Options {
   /** Hub token of the environment, as Hugging Face's own tools look it up; a secret. */
   hfToken: string | null;
+  /** ModelScope token of the environment (`MODELSCOPE_API_TOKEN`); a secret. */
+  modelscopeToken: string | null;
   /** The `[[startup]]` tables of the config file as they stand there; `cli/startup.ts` reads them. */
   startup: readonly StartupTable[];
   /** Options that somebody set; the others hold their default, so a stored setting may win over them. */
@@ -75,6 +77,7 @@ export function loadConfig(
     ...options,
     apiKey: theKey(options, given, readFile),
     hfToken: hubToken(place, readFile),
+    modelscopeToken: env.MODELSCOPE_API_TOKEN?.trim() || null,
     startup: startupTables(file),
     given: new Set(given.keys()),
     warnings: Object.freeze(warnings(flags, env)),

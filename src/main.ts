@@ -30,7 +30,7 @@ async function openService(config: Config, options: OpenOptions = {}): Promise<S
   const log = createLog({
     level: config.logLevel,
     format: config.logFormat,
-    secrets: [config.apiKey, config.hfToken],
+    secrets: [config.apiKey, config.hfToken, config.modelscopeToken],
   });
   const addresses: { hostname: string; port: number }[] = [];
   const http = createHttp({
@@ -48,6 +48,8 @@ async function openService(config: Config, options: OpenOptions = {}): Promise<S
     http,
     hfEndpoint: config.hfEndpoint,
     ...(config.hfToken === null ? {} : { hfToken: config.hfToken }),
+    modelscopeEndpoint: config.modelscopeEndpoint,
+    ...(config.modelscopeToken === null ? {} : { modelscopeToken: config.modelscopeToken }),
     clock,
     log,
   });

@@ -227,6 +227,19 @@ describe("other tools' variables", () => {
     );
   });
 
+  test("MODELSCOPE_ENDPOINT, its old name and the preferred site choose the site; the token is a secret", () => {
+    const site = (env: Environment) => load({}, env).modelscopeEndpoint;
+    expect(site({})).toBe("https://modelscope.cn");
+    expect(site({ MODELSCOPE_PREFER_AI_SITE: "true" })).toBe("https://www.modelscope.ai");
+    expect(site({ MODELSCOPE_ENDPOINT: "https://mirror.example/ms/" })).toBe("https://mirror.example/ms");
+    expect(site({ MODELSCOPE_ENDPOINT: "www.modelscope.cn" })).toBe("https://www.modelscope.cn");
+    expect(site({ MODELSCOPE_DOMAIN: "www.modelscope.ai" })).toBe("https://www.modelscope.ai");
+    expect(site({ MODELSCOPE_DOMAIN: "a", MODELHAUL_MODELSCOPE_ENDPOINT: "http://b" })).toBe("http://b");
+    expect(refusal({}, { MODELHAUL_MODELSCOPE_ENDPOINT: "b" })).toMatch(/^MODELHAUL_MODELSCOPE_ENDPOINT/);
+    expect(load({}, { MODELSCOPE_API_TOKEN: " ms-a\r\n" }).modelscopeToken).toBe("ms-a");
+    expect(load().modelscopeToken).toBeNull();
+  });
+
   test("OLLAMA_HOST is read as Ollama reads it", () => {
     const hosts: [string, string][] = [
       ["box", "http://box:11434"],

@@ -17,6 +17,7 @@ export const STORE_OPTIONS = [
   "layout",
   "hfCache",
   "hfEndpoint",
+  "modelscopeEndpoint",
   "ollamaUrl",
   "allowAddress",
   "proxy",

@@ -32,7 +32,10 @@ export const addPull: AddCommand = (program, context) => {
     .description(
       "download and wait until it is done; a daemon on the same data folder does the work if there is one",
     )
-    .argument("<ref...>", "hf:org/name[@revision][/path], mlx:org/name, ollama:name[:tag] or https://…")
+    .argument(
+      "<ref...>",
+      "hf:org/name[@revision][/path], mlx:org/name, modelscope:org/name, ollama:name[:tag] or https://…",
+    )
     .option("--revision <REV>", "branch, tag or commit of a hub repository")
     .option("--include <GLOB>", "only files that match; repeatable", collect)
     .option("--exclude <GLOB>", "no files that match; repeatable", collect)
@@ -113,10 +116,10 @@ function readToken(path: string): string {
 
 /** Our own daemon may have been started without the hub token that this command was given by the environment. */
 function withToken(request: StartRequest, config: Config): StartRequest {
-  const hub = request.repoId !== undefined || request.provider === "mlx";
-  return hub && request.token === undefined && config.hfToken !== null
-    ? { ...request, token: config.hfToken }
-    : request;
+  const { provider, repoId } = request;
+  const hub = repoId !== undefined || provider === "mlx" ? config.hfToken : null;
+  const token = provider === "modelscope" ? config.modelscopeToken : hub;
+  return request.token === undefined && token !== null ? { ...request, token } : request;
 }
 
 interface Run {

@@ -1,11 +1,11 @@
-/** References as people write them: `hf:org/name[@revision][/path]`, `mlx:…`, `ollama:name[:tag]`, `https://…`. */
+/** References as people write them: `hf:org/name[@revision][/path]`, `mlx:…`, `modelscope:…`, `ollama:name[:tag]`, `https://…`. */
 import { DownloadError } from "./errors.ts";
 import type { StartRequest } from "./ports.ts";
 
 const HUB = /^(?<repo>[^/@\s]+(?:\/[^/@\s]+)?)(?:@(?<revision>[^/\s]+))?(?:\/(?<path>.+))?$/;
 const GLOB = /[*?[\]{}]/;
 const HELP =
-  "write hf:org/name[@revision][/path], mlx:org/name, ollama:name[:tag] or a URL that starts with https://";
+  "write hf:org/name[@revision][/path], mlx:org/name, modelscope:org/name, ollama:name[:tag] or a URL that starts with https://";
 
 /** What to ask for. Throws `invalid_request`. A revision with a slash is written percent-encoded (`refs%2Fpr%2F1`). */
 export function parseRef(ref: string): StartRequest {
@@ -14,10 +14,11 @@ export function parseRef(ref: string): StartRequest {
   switch (scheme?.toLowerCase()) {
     case "hf":
       return hubRef(ref, rest);
-    case "mlx": {
-      const { repoId, ...request } = hubRef(ref, rest);
-      return { ...request, provider: "mlx", ...(repoId === undefined ? {} : { model: repoId }) };
-    }
+    case "mlx":
+      return providerRef("mlx", ref, rest);
+    case "modelscope":
+    case "ms":
+      return providerRef("modelscope", ref, rest);
     case "ollama":
       if (rest === "" || /\s/.test(rest)) throw unreadable(ref);
       return { provider: "ollama", model: rest };
@@ -27,6 +28,11 @@ export function parseRef(ref: string): StartRequest {
     default:
       throw unreadable(ref);
   }
+}
+
+function providerRef(provider: string, ref: string, text: string): StartRequest {
+  const { repoId, ...request } = hubRef(ref, text);
+  return { ...request, provider, ...(repoId === undefined ? {} : { model: repoId }) };
 }
 
 function hubRef(ref: string, text: string): StartRequest {

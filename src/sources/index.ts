@@ -3,6 +3,7 @@ import { publicUrl } from "../core/redact.ts";
 import { parseToken } from "./headers.ts";
 import { createHuggingFace } from "./huggingface.ts";
 import { createMlx } from "./mlx.ts";
+import { createModelScope } from "./modelscope.ts";
 import { createUrl } from "./url.ts";
 
 export interface SourcesOptions {
@@ -11,18 +12,31 @@ export interface SourcesOptions {
   hfEndpoint?: string;
   /** The operator's token for that endpoint (`HF_TOKEN`). */
   hfToken?: string;
+  /** Base URL of a ModelScope site or of a mirror; default `https://modelscope.cn`. */
+  modelscopeEndpoint?: string;
+  /** The operator's token for that endpoint (`MODELSCOPE_API_TOKEN`). */
+  modelscopeToken?: string;
   clock: Clock;
   log: Log;
 }
 
 /** Where models come from, in order: the first source that accepts a request gets it, plain URLs come last. */
 export function createSources(options: SourcesOptions): Source[] {
-  const { http, clock, log, hfEndpoint = "https://huggingface.co" } = options;
-  const token = parseToken(options.hfToken);
-  if (token !== undefined && isExposed(hfEndpoint))
-    log.warn("the hub token goes over plain http to this endpoint", { endpoint: publicUrl(hfEndpoint) });
-  const hub = { http, clock, endpoint: hfEndpoint, ...(token === undefined ? {} : { token }) };
-  return [createHuggingFace(hub), createMlx(hub), createUrl({ http, clock })];
+  const { http, clock, log } = options;
+  const { hfEndpoint = "https://huggingface.co", modelscopeEndpoint = "https://modelscope.cn" } = options;
+  const operated = (endpoint: string, text: string | undefined) => {
+    const token = parseToken(text);
+    if (token !== undefined && isExposed(endpoint))
+      log.warn("the hub token goes over plain http to this endpoint", { endpoint: publicUrl(endpoint) });
+    return { http, clock, endpoint, ...(token === undefined ? {} : { token }) };
+  };
+  const hub = operated(hfEndpoint, options.hfToken);
+  return [
+    createHuggingFace(hub),
+    createMlx(hub),
+    createModelScope(operated(modelscopeEndpoint, options.modelscopeToken)),
+    createUrl({ http, clock }),
+  ];
 }
 
 function isExposed(endpoint: string): boolean {
