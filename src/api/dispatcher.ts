@@ -107,8 +107,12 @@ export class Dispatcher {
     return this.#familyOf(path) !== undefined || this.#table.methods(path).length > 0;
   }
 
+  /** Whose the path is: of two prefixes the longer one counts. */
   #familyOf(path: string): Family | undefined {
-    return this.#parts.families.find(({ prefixes }) => prefixes.some((prefix) => isBelow(path, prefix)));
+    const claims = this.#parts.families.flatMap((family) =>
+      family.prefixes.filter((prefix) => isBelow(path, prefix)).map((prefix) => ({ family, prefix })),
+    );
+    return claims.sort((a, b) => b.prefix.length - a.prefix.length)[0]?.family;
   }
 
   #noRoute(method: string, path: string): Problem {
@@ -160,7 +164,7 @@ const isOpen = (method: string, path: string): boolean =>
   (READS.has(method) && path === HEALTH_PATH) || (method === "POST" && path === LOGIN_PATH);
 
 /** Paths a ticket opens: the streams and nothing else (A15). */
-const STREAMS = new Set(["/v1/events", "/v1/ws", "/api/models/download", LOCAL_STREAM]);
+const STREAMS = new Set(["/v1/events", "/v1/ws", "/api/models/download", "/api/progress", LOCAL_STREAM]);
 const isStream = (path: string): boolean =>
   STREAMS.has(path) || /^(\/v1)?\/downloads\/[^/]+\/events$/.test(path);
 

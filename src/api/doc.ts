@@ -14,6 +14,7 @@ export const TAGS = {
   files: "What is on disk",
   session: "Sessions and tickets",
   service: "The service itself",
+  wingman: "wingman: a hub's file asked for by repository and path, and how far it is",
   abstractcore: "abstractcore: one call that downloads a model and streams its progress",
 } as const;
 export type Tag = keyof typeof TAGS;
@@ -47,6 +48,8 @@ export interface Answer {
   type?: string;
   headers?: Record<string, string>;
   example?: unknown;
+  /** Other media types it comes in. */
+  also?: Record<string, { schema: TSchema; example?: unknown }>;
 }
 
 export interface Operation {
@@ -94,7 +97,14 @@ export function operation(spec: Operation): { detail: DocumentDecoration } {
   return { detail: detail as DocumentDecoration };
 }
 
-function response({ description, schema, type = "application/json", headers = {}, example }: Answer): object {
+function response({
+  description,
+  schema,
+  type = "application/json",
+  headers = {},
+  example,
+  also,
+}: Answer): object {
   const named = Object.entries(headers).map(([name, text]) => [
     name,
     { description: text, schema: { type: "string" } },
@@ -104,7 +114,7 @@ function response({ description, schema, type = "application/json", headers = {}
     ...(named.length === 0 ? {} : { headers: Object.fromEntries(named) }),
     ...(schema === undefined
       ? {}
-      : { content: { [type]: { schema, ...(example === undefined ? {} : { example }) } } }),
+      : { content: { [type]: { schema, ...(example === undefined ? {} : { example }) }, ...also } }),
   };
 }
 

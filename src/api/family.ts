@@ -6,6 +6,7 @@ import type { Clock, Log } from "../core/ports.ts";
 import type { Broadcast } from "./broadcast.ts";
 import type { Guard } from "./guard.ts";
 import type { Problem } from "./problem.ts";
+import type { ProgressFiles } from "./wingman/files.ts";
 
 /** Who asks, as the guard found out. `owner` names the session a stream ends with. */
 export interface Access {
@@ -41,6 +42,8 @@ export interface ApiContext {
   version: string;
   guard: Guard;
   broadcast: Broadcast;
+  /** Kept by whoever opened the downloads; not there where nobody reads such files. */
+  progress?: ProgressFiles | undefined;
   exchange(request: Request): Exchange;
 }
 
@@ -52,6 +55,8 @@ export interface Family {
   readonly routes: AnyElysia;
   /** Answer for a request that cannot be served. `path` is still percent-encoded. */
   refuse(reason: Problem | DownloadError, path: string): Response;
+  /** Lets go of what it watches. */
+  close?(): void;
 }
 
 /**

@@ -22,6 +22,8 @@ import { sessionFamily } from "./session.ts";
 import { settingsFamily } from "./settings.ts";
 import { sourcesFamily } from "./sources.ts";
 import { type WebAssets, webRootAssets } from "./web.ts";
+import type { ProgressFiles } from "./wingman/files.ts";
+import { wingmanFamily } from "./wingman.ts";
 
 export type { Listening } from "./hosts.ts";
 export type { Wanted } from "./listeners.ts";
@@ -45,6 +47,7 @@ export interface ApiOptions {
   /** Registers further metrics beside those of the API. */
   metrics?: (registry: Registry) => void;
   live?: BroadcastOptions;
+  progress?: ProgressFiles;
 }
 
 export interface Api {
@@ -73,12 +76,13 @@ function families(context: ApiContext, tally: Tally): Family[] {
     filesFamily(context),
     sessionFamily(context),
     abstractcoreFamily(context),
+    wingmanFamily(context),
   ];
 }
 
 /** The HTTP side of the service. Throws when two families claim one method and path. */
 export function createApi(options: ApiOptions): Api {
-  const { downloads, clock, log, version } = options;
+  const { downloads, clock, log, version, progress } = options;
   const exchanges = new WeakMap<Request, Exchange>();
   const listeners = new Listeners(log);
   const guard = new Guard({ ...options, listeners: () => listeners.bound }, clock);
@@ -90,7 +94,7 @@ export function createApi(options: ApiOptions): Api {
     if (!found) throw new Error("A request that did not come through the dispatcher");
     return found;
   };
-  const context: ApiContext = { downloads, clock, log, version, guard, broadcast, exchange };
+  const context: ApiContext = { downloads, clock, log, version, guard, broadcast, progress, exchange };
   const metrics = new Metrics({ downloads, broadcast, version, more: options.metrics });
   const all: Family[] = [];
   const openApi = new OpenApi(all, version);
@@ -110,6 +114,7 @@ export function createApi(options: ApiOptions): Api {
       clearTimeout(idle);
       tally.stop();
       broadcast.end();
+      for (const family of all) family.close?.();
       await listeners.stop();
     },
   };

@@ -21,6 +21,7 @@ import {
   StatusSchema,
 } from "./local/schemas.ts";
 import { SettingsSchema } from "./settings.ts";
+import { AnswerSchema, ViewSchema, WingmanErrorSchema } from "./wingman/schemas.ts";
 
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 type JsonObject = { [key: string]: Json };
@@ -42,6 +43,9 @@ const COMPONENTS: Record<string, TSchema> = {
   LocalDownloadResponse: ResponseSchema,
   LocalDownloadStatus: StatusSchema,
   LocalError: LocalErrorSchema,
+  WingmanDownload: AnswerSchema,
+  WingmanProgress: ViewSchema,
+  WingmanError: WingmanErrorSchema,
 };
 
 const DOCUMENT_PATH = "/document";
