@@ -7,7 +7,7 @@ export const LOG_LEVELS = ["debug", "info", "warning", "error"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 export type LogFormat = "text" | "json";
 /** Runtimes of this build, the default first; the same as in `engines/index.ts`. */
-export const ENGINE_RUNTIMES = ["register"] as const;
+export const ENGINE_RUNTIMES = ["register", "llama-server"] as const;
 export type EngineRuntimeName = (typeof ENGINE_RUNTIMES)[number];
 
 /** One value per option of the table below. Times in milliseconds, rates in bytes per second (0 = no limit). */
@@ -33,7 +33,10 @@ export interface Options {
   hfEndpoint: string;
   modelscopeEndpoint: string;
   ollamaUrl: string;
+  ollamaRegistry: string;
+  ollamaModels: string;
   engineRuntime: EngineRuntimeName;
+  llamaServer: string | null;
   proxy: string | null;
   caFile: string | null;
   logLevel: LogLevel;
@@ -202,11 +205,30 @@ export const OPTIONS: { readonly [K in keyof Options]: Option<Options[K]> } = {
     parse: value.httpUrl,
     fallback: () => "http://127.0.0.1:11434",
   },
+  ollamaRegistry: {
+    placeholder: "URL",
+    help: "registry of Ollama's own models, or a mirror of it (default: https://registry.ollama.ai)",
+    parse: value.httpUrl,
+    fallback: () => "https://registry.ollama.ai",
+  },
+  ollamaModels: {
+    placeholder: "DIR",
+    help: "Ollama's models folder, for what comes without an Ollama (default: ~/.ollama/models, or OLLAMA_MODELS)",
+    foreign: ["OLLAMA_MODELS"],
+    parse: value.folder,
+    fallback: (place) => join(value.home(place), ".ollama", "models"),
+  },
   engineRuntime: {
     placeholder: "NAME",
     help: `what creates an engine: ${ENGINE_RUNTIMES.join(", ")} (default: register)`,
     parse: value.oneOf(...ENGINE_RUNTIMES),
     fallback: () => "register",
+  },
+  llamaServer: {
+    placeholder: "PATH",
+    help: "program of the llama-server runtime (default: llama-server on PATH)",
+    parse: value.folder,
+    fallback: none,
   },
   proxy: {
     placeholder: "URL",

@@ -56,7 +56,7 @@ function keyOf(
 }
 
 /**
- * Starts what is neither on its way nor there. One that cannot be started is told in the log and keeps no other from
+ * Starts the engines that ran with the last process, then what is neither on its way nor there. One that cannot be started is told in the log and keeps no other from
  * starting. Stops between two of them when `signal` says so.
  */
 export async function beginStartup(
@@ -65,6 +65,7 @@ export async function beginStartup(
   log: Log,
   signal: AbortSignal,
 ): Promise<void> {
+  await downloads.engines.open();
   for (const entry of entries) {
     if (signal.aborted) return;
     try {

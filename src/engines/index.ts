@@ -1,7 +1,33 @@
-import type { EngineRuntime } from "../core/ports.ts";
+import type { EngineRuntime, Http } from "../core/ports.ts";
+import { type LlamaServerOptions, llamaServer } from "./llama-server.ts";
 import { register } from "./register.ts";
 
+export interface RuntimeOptions {
+  /** Name of the runtime that makes engines when the request names none. */
+  standard?: string;
+  /** For `llama-server`; null: looked for on PATH. */
+  llamaServer?: LlamaServerOptions["program"];
+  llamaTiming?: LlamaServerOptions["timing"];
+  environment?: LlamaServerOptions["environment"];
+  ollamaUrl?: string;
+  http: Http;
+  clock: LlamaServerOptions["clock"];
+  log: LlamaServerOptions["log"];
+}
+
 /** Every engine runtime of this build, the default first. Adding one is one file and one line here. */
-export function createRuntimes(): EngineRuntime[] {
-  return [register];
+export function createRuntimes(options: RuntimeOptions): EngineRuntime[] {
+  const { clock, log, environment = {} } = options;
+  const runtimes = [
+    register,
+    llamaServer({
+      program: options.llamaServer ?? null,
+      environment,
+      clock,
+      log,
+      ...(options.llamaTiming && { timing: options.llamaTiming }),
+    }),
+  ];
+  const isStandard = ({ name }: EngineRuntime): boolean => name === (options.standard ?? register.name);
+  return runtimes.sort((a, b) => Number(isStandard(b)) - Number(isStandard(a)));
 }

@@ -51,7 +51,7 @@ describe("usage", () => {
   test("serve --help tells every flag of DESIGN §8", async () => {
     const { out } = await runCommand("serve", "--help");
     const flags =
-      "listen data-dir models-dir web-root api-key api-key-file no-auth cors-origin allow-host allow-address max-concurrent connections rate-limit layout hf-cache linger keep-partials history hf-endpoint modelscope-endpoint ollama-url engine-runtime log-level log-format config";
+      "listen data-dir models-dir web-root api-key api-key-file no-auth cors-origin allow-host allow-address max-concurrent connections rate-limit layout hf-cache linger keep-partials history hf-endpoint modelscope-endpoint ollama-url engine-runtime llama-server log-level log-format config";
     for (const flag of flags.split(" ")) expect(out).toContain(`--${flag}`);
   });
 

@@ -4,7 +4,7 @@ import { Journal } from "../../src/core/journal.ts";
 import type { Database, Log, StartRequest } from "../../src/core/ports.ts";
 import { beginStartup, judgeStartup } from "../../src/core/startup.ts";
 import { openDatabase } from "../../src/db/index.ts";
-import { createRuntimes } from "../../src/engines/index.ts";
+import { createRuntimes, type RuntimeOptions } from "../../src/engines/index.ts";
 import { createHttp } from "../../src/http/index.ts";
 import { createSources } from "../../src/sources/index.ts";
 import { createStorage } from "../../src/storage/index.ts";
@@ -33,6 +33,8 @@ export interface ProductOptions extends Partial<DownloadsOptions> {
   hfEndpoint?: string;
   hfToken?: string;
   minFreeBytes?: number;
+  /** What the engine runtimes are given beside the defaults. */
+  engines?: Partial<RuntimeOptions>;
   /** Downloads that are wanted at every start. */
   startup?: StartRequest[];
 }
@@ -41,7 +43,7 @@ const quiet: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** The real rooms put together as `main` does it, without listeners. */
 export async function openProduct(options: ProductOptions = {}): Promise<Product> {
-  const { dir: given, hfEndpoint, hfToken, minFreeBytes, startup, ...rest } = options;
+  const { dir: given, hfEndpoint, hfToken, minFreeBytes, startup, engines, ...rest } = options;
   const temp = given === undefined ? tempDir("product") : undefined;
   const dir = given ?? (temp?.path as string);
   const clock = systemClock;
@@ -70,7 +72,7 @@ export async function openProduct(options: ProductOptions = {}): Promise<Product
   const secrets = await openSecrets(`${dir}/data`);
   const journal = new Journal(db, clock, log);
   const { digests } = transfer;
-  const runtimes = createRuntimes();
+  const runtimes = createRuntimes({ http, clock, log, ...engines });
   const downloads = await Downloads.open(
     { db, clock, log, sources, storage, transfer, digests, runtimes, secrets, journal },
     {
