@@ -50,6 +50,7 @@ async function openService(config: Config, options: OpenOptions = {}): Promise<S
     ...(config.hfToken === null ? {} : { hfToken: config.hfToken }),
     modelscopeEndpoint: config.modelscopeEndpoint,
     ...(config.modelscopeToken === null ? {} : { modelscopeToken: config.modelscopeToken }),
+    ollamaRegistry: config.ollamaRegistry,
     clock,
     log,
   });
@@ -65,7 +66,13 @@ async function openService(config: Config, options: OpenOptions = {}): Promise<S
       transfer,
       digests: transfer.digests,
       sources,
-      storage: createStorage({ modelsDir: config.modelsDir, hfCacheDir: config.hfCache, clock, log }),
+      storage: createStorage({
+        modelsDir: config.modelsDir,
+        hfCacheDir: config.hfCache,
+        ollamaModelsDir: config.ollamaModels,
+        clock,
+        log,
+      }),
       runtimes: createRuntimes({
         standard: config.engineRuntime,
         llamaServer: config.llamaServer,

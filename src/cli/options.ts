@@ -19,6 +19,8 @@ export const STORE_OPTIONS = [
   "hfEndpoint",
   "modelscopeEndpoint",
   "ollamaUrl",
+  "ollamaRegistry",
+  "ollamaModels",
   "allowAddress",
   "proxy",
   "logLevel",

@@ -1,11 +1,11 @@
-/** References as people write them: `hf:org/name[@revision][/path]`, `mlx:…`, `modelscope:…`, `ollama:name[:tag]`, `https://…`. */
+/** References as people write them: `hf:org/name[@revision][/path]`, `mlx:…`, `modelscope:…`, `ollama:name[:tag]`, `ollama-registry:…`, `https://…`. */
 import { DownloadError } from "./errors.ts";
 import type { StartRequest } from "./ports.ts";
 
 const HUB = /^(?<repo>[^/@\s]+(?:\/[^/@\s]+)?)(?:@(?<revision>[^/\s]+))?(?:\/(?<path>.+))?$/;
 const GLOB = /[*?[\]{}]/;
 const HELP =
-  "write hf:org/name[@revision][/path], mlx:org/name, modelscope:org/name, ollama:name[:tag] or a URL that starts with https://";
+  "write hf:org/name[@revision][/path], mlx:org/name, modelscope:org/name, ollama:name[:tag], ollama-registry:name[:tag] or a URL that starts with https://";
 
 /** What to ask for. Throws `invalid_request`. A revision with a slash is written percent-encoded (`refs%2Fpr%2F1`). */
 export function parseRef(ref: string): StartRequest {
@@ -22,6 +22,9 @@ export function parseRef(ref: string): StartRequest {
     case "ollama":
       if (rest === "" || /\s/.test(rest)) throw unreadable(ref);
       return { provider: "ollama", model: rest };
+    case "ollama-registry":
+      if (rest === "" || /\s/.test(rest)) throw unreadable(ref);
+      return { provider: "ollama-registry", model: rest };
     case undefined:
       if (!ref.includes("/")) throw unreadable(ref);
       return hubRef(ref, ref);

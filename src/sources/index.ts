@@ -4,6 +4,7 @@ import { parseToken } from "./headers.ts";
 import { createHuggingFace } from "./huggingface.ts";
 import { createMlx } from "./mlx.ts";
 import { createModelScope } from "./modelscope.ts";
+import { createOllamaRegistry } from "./ollama-registry.ts";
 import { createUrl } from "./url.ts";
 
 export interface SourcesOptions {
@@ -16,6 +17,8 @@ export interface SourcesOptions {
   modelscopeEndpoint?: string;
   /** The operator's token for that endpoint (`MODELSCOPE_API_TOKEN`). */
   modelscopeToken?: string;
+  /** Base URL of Ollama's registry or of a mirror; default `https://registry.ollama.ai`. */
+  ollamaRegistry?: string;
   clock: Clock;
   log: Log;
 }
@@ -30,11 +33,13 @@ export function createSources(options: SourcesOptions): Source[] {
       log.warn("the hub token goes over plain http to this endpoint", { endpoint: publicUrl(endpoint) });
     return { http, clock, endpoint, ...(token === undefined ? {} : { token }) };
   };
+  const { ollamaRegistry = "https://registry.ollama.ai" } = options;
   const hub = operated(hfEndpoint, options.hfToken);
   return [
     createHuggingFace(hub),
     createMlx(hub),
     createModelScope(operated(modelscopeEndpoint, options.modelscopeToken)),
+    createOllamaRegistry({ http, clock, registry: ollamaRegistry }),
     createUrl({ http, clock }),
   ];
 }

@@ -8,6 +8,8 @@ import { ifThere, onDisk } from "./errors.ts";
 import { FlatLayout } from "./layouts/flat.ts";
 import { HfCacheLayout } from "./layouts/hf-cache.ts";
 import type { Layout } from "./layouts/layout.ts";
+import { OllamaLayout } from "./layouts/ollama.ts";
+import { locate } from "./locate.ts";
 import { openPart } from "./part-file.ts";
 import { Root } from "./roots.ts";
 import { Space } from "./space.ts";
@@ -16,6 +18,8 @@ export interface StorageOptions {
   modelsDir: string;
   /** Root of the Hugging Face cache, the one with `models--…` folders in it. */
   hfCacheDir: string;
+  /** Ollama's models directory, the one with `blobs` and `manifests` in it. */
+  ollamaModelsDir: string;
   clock: Clock;
   log: Log;
   /** Bytes that downloads always leave free on a volume; default 64 MiB. */
@@ -31,34 +35,39 @@ export function createStorage(options: StorageOptions): Storage {
   const { clock, minFreeBytes = MIN_FREE, symlinks = true } = options;
   const models = new Root(options.modelsDir, clock);
   const cache = new Root(options.hfCacheDir, clock);
+  const ollama = new Root(options.ollamaModelsDir, clock);
   // The longer path first: one may lie in the other.
-  const roots = [models, cache].sort((a, b) => b.path.length - a.path.length);
+  const roots = [ollama, models, cache].sort((a, b) => b.path.length - a.path.length);
   const directories = new Directories(roots);
   const flat = new FlatLayout(models, directories, clock);
   const hub = new HfCacheLayout(cache, directories, symlinks);
+  const daemons = new OllamaLayout(ollama, directories);
   const space = new Space(minFreeBytes, clock);
   const mode = 0o666 & ~process.umask();
 
   /** A plain URL has no place in the hub's cache. */
-  const layoutOf = ({ download, repo }: PlanInput): Layout =>
-    download.layout === "hf-cache" && repo !== null && download.commit !== null ? hub : flat;
+  const layoutOf = ({ download, repo }: PlanInput): Layout => {
+    if (download.layout === "ollama") return daemons;
+    return download.layout === "hf-cache" && repo !== null && download.commit !== null ? hub : flat;
+  };
   const ready = (path: string) => directories.rootOf(path).ready();
 
   return {
-    // What a hub's cache calls it depends on the commit, which nobody knows yet.
+    // What a hub's cache or Ollama calls it depends on what is found there, which nobody knows yet.
     expected: (source, layout) =>
-      layout === "hf-cache" && source.repo !== undefined ? null : flat.expected(source),
+      layout === "ollama" || (layout === "hf-cache" && source.repo !== undefined)
+        ? null
+        : flat.expected(source),
 
     plan: (input) => layoutOf(input).plan(input),
     open: ({ partial }) => openPart(partial, (dir) => directories.ensure(dir)),
 
     async commit(target, part) {
-      const { partial, path, blob } = target;
-      await commitPart(
-        { partial, final: blob ?? path, replace: blob !== undefined, mode },
-        part,
-        directories,
-      );
+      const { partial, path, blob, role } = target;
+      const replace = blob !== undefined || role !== undefined;
+      const named = () => commitPart({ partial, final: blob ?? path, replace, mode }, part, directories);
+      if (role === "seal") await daemons.seal(target, named);
+      else await named();
       if (blob !== undefined) await hub.link(target);
       return path;
     },
@@ -79,13 +88,16 @@ export function createStorage(options: StorageOptions): Storage {
       const there = await onDisk("look at", absolute, () => ifThere(stat(absolute)));
       if (there?.isDirectory())
         throw new DownloadError("invalid_path", `${absolute} is a directory, not a file.`);
-      await (root === cache ? hub : flat).remove(absolute);
+      const layout = root === cache ? hub : root === ollama ? daemons : flat;
+      await layout.remove(absolute);
     },
 
     async stat(path) {
       const there = await onDisk("look at", path, () => ifThere(stat(path)));
       return there?.isFile() ? { exists: true, size: there.size } : { exists: false, size: null };
     },
+
+    locate: (path) => locate(models, path),
 
     async free(path) {
       await ready(path);
@@ -101,7 +113,7 @@ export function createStorage(options: StorageOptions): Storage {
       await models.ready();
       const freeBytes = await space.free(models.path);
       const modelsBytes = await onDisk("count the files of", models.path, () =>
-        space.used([models.path, cache.path]),
+        space.used([models.path, cache.path, ollama.path]),
       );
       return { freeBytes, reservedBytes: space.reservedBytes, modelsBytes };
     },

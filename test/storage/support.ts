@@ -14,11 +14,13 @@ export class Place implements Disposable {
   readonly dir = realpathSync(mkdtempSync(join(tmpdir(), "modelhaul-storage-")));
   readonly models = join(this.dir, "models");
   readonly cache = join(this.dir, "hub");
+  readonly ollama = join(this.dir, "ollama");
 
   storage(options: Partial<StorageOptions> = {}): Storage {
     return createStorage({
       modelsDir: this.models,
       hfCacheDir: this.cache,
+      ollamaModelsDir: this.ollama,
       clock,
       log,
       minFreeBytes: 0,

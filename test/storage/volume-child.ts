@@ -88,6 +88,7 @@ const SCENARIOS: Record<string, (storage: Storage) => Promise<unknown>> = {
 const storage = createStorage({
   modelsDir: models,
   hfCacheDir: join(volume, "hub"),
+  ollamaModelsDir: join(volume, "ollama"),
   clock: skewed,
   log,
   minFreeBytes: 0,

@@ -17,6 +17,8 @@ export interface Product {
   db: Database;
   dir: string;
   models: string;
+  /** Ollama's models directory. */
+  ollama: string;
   /** Starts what `startup` named; answers what was logged as an error. */
   begin(): Promise<string[]>;
   /** Resolves with the download once it is in one of these states. */
@@ -32,6 +34,10 @@ export interface ProductOptions extends Partial<DownloadsOptions> {
   dir?: string;
   hfEndpoint?: string;
   hfToken?: string;
+  modelscopeEndpoint?: string;
+  modelscopeToken?: string;
+  /** Registry that stands for Ollama's own. */
+  ollamaRegistry?: string;
   minFreeBytes?: number;
   /** What the engine runtimes are given beside the defaults. */
   engines?: Partial<RuntimeOptions>;
@@ -43,7 +49,18 @@ const quiet: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** The real rooms put together as `main` does it, without listeners. */
 export async function openProduct(options: ProductOptions = {}): Promise<Product> {
-  const { dir: given, hfEndpoint, hfToken, minFreeBytes, startup, engines, ...rest } = options;
+  const {
+    dir: given,
+    hfEndpoint,
+    hfToken,
+    modelscopeEndpoint,
+    modelscopeToken,
+    ollamaRegistry,
+    minFreeBytes,
+    startup,
+    engines,
+    ...rest
+  } = options;
   const temp = given === undefined ? tempDir("product") : undefined;
   const dir = given ?? (temp?.path as string);
   const clock = systemClock;
@@ -64,11 +81,22 @@ export async function openProduct(options: ProductOptions = {}): Promise<Product
     log,
     ...(hfEndpoint && { hfEndpoint }),
     ...(hfToken && { hfToken }),
+    ...(modelscopeEndpoint && { modelscopeEndpoint }),
+    ...(modelscopeToken && { modelscopeToken }),
+    ...(ollamaRegistry && { ollamaRegistry }),
   });
   const layout = rest.layout ?? "flat";
   const entries = judgeStartup(sources, { layout }, startup ?? []);
   const space = minFreeBytes === undefined ? {} : { minFreeBytes };
-  const storage = createStorage({ modelsDir: models, hfCacheDir: `${dir}/hub`, clock, log, ...space });
+  const ollama = `${dir}/ollama`;
+  const storage = createStorage({
+    modelsDir: models,
+    hfCacheDir: `${dir}/hub`,
+    ollamaModelsDir: ollama,
+    clock,
+    log,
+    ...space,
+  });
   const secrets = await openSecrets(`${dir}/data`);
   const journal = new Journal(db, clock, log);
   const { digests } = transfer;
@@ -114,6 +142,7 @@ export async function openProduct(options: ProductOptions = {}): Promise<Product
     db,
     dir,
     models,
+    ollama,
     async begin() {
       const errors: string[] = [];
       const error = (message: string, fields?: Record<string, unknown>) =>

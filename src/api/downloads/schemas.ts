@@ -172,7 +172,7 @@ export const DownloadSchema = open(
     filename: Type.String(),
     revision: Type.Optional(Type.String()),
     commit: Type.Optional(Type.String()),
-    layout: word(["flat", "hf-cache"]),
+    layout: word(["flat", "hf-cache", "ollama"]),
     model_type: word(["llm", "embedding"]),
     files_total: whole("Files of this download; 0 until it is known"),
     files_done: whole("Of these, how many are complete"),
