@@ -1,7 +1,9 @@
 /** The composition root: the only file that knows all rooms. */
 
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { createApi } from "./api/index.ts";
+import { ProgressFiles } from "./api/wingman/files.ts";
 import { run } from "./cli/index.ts";
 import type { OpenOptions, Service } from "./cli/service.ts";
 import { type Config, loadConfig, takeEnvironment } from "./config.ts";
@@ -93,21 +95,29 @@ async function openService(config: Config, options: OpenOptions = {}): Promise<S
       ...(startup && { wanted: entries.map(({ key }) => key) }),
     },
   );
-  const close = [() => downloads.close(), () => transfer.close(), async () => http.close(), () => db.close()];
-  return serviceOf({ config, log, downloads, entries, addresses, close });
+  const progress = new ProgressFiles({ downloads, dir: join(config.dataDir, "progress"), log });
+  const close = [
+    () => downloads.close(),
+    () => progress.close(),
+    () => transfer.close(),
+    async () => http.close(),
+    () => db.close(),
+  ];
+  return serviceOf({ config, log, downloads, progress, entries, addresses, close });
 }
 
 interface Parts {
   config: Config;
   log: Log;
   downloads: Downloads;
+  progress: ProgressFiles;
   entries: readonly StartupEntry[];
   addresses: { hostname: string; port: number }[];
   /** In this order. */
   close: (() => Promise<void>)[];
 }
 
-function serviceOf({ config, log, downloads, entries, addresses, close }: Parts): Service {
+function serviceOf({ config, log, downloads, progress, entries, addresses, close }: Parts): Service {
   let api: ReturnType<typeof createApi> | undefined;
   const build = async (): Promise<ReturnType<typeof createApi>> => {
     api ??= createApi({
@@ -121,6 +131,7 @@ function serviceOf({ config, log, downloads, entries, addresses, close }: Parts)
       log,
       web: await createWebAssets(),
       webRoot: config.webRoot,
+      progress,
     });
     return api;
   };
@@ -128,6 +139,7 @@ function serviceOf({ config, log, downloads, entries, addresses, close }: Parts)
     downloads,
     log,
     async listen() {
+      await progress.ready;
       const bound = await (await build()).start(config.listen);
       addresses.push(...bound);
       return bound.map(
