@@ -34,6 +34,8 @@ export async function admit(
   let created = false;
   try {
     const wanted = draft(id, ref, layout, request, defaults, tools);
+    // What another program keeps has no place on our disk.
+    if (source.bring) wanted.localPath = null;
     const admission = await insertUnique(board, source, request, wanted);
     created = admission.created;
     if (secret && !created) await refreshSecret(tools, admission.row, secret);

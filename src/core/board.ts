@@ -62,16 +62,19 @@ export class Board {
     const meter = row.owner === null ? undefined : this.#meters.get(row.id);
     if (!meter)
       return { ...row, waiting: waitingOf(row), speed: 0, connections: 0, bottleneck: null, place: null };
-    const bytes = Math.max(0, row.total === null ? meter.bytes : Math.min(meter.bytes, row.total));
+    const total = meter.total ?? row.total;
+    const bytes = Math.max(0, total === null ? meter.bytes : Math.min(meter.bytes, total));
     return {
       ...row,
       bytes,
+      total,
       filesDone: meter.filesDone,
       averageBps: meter.average(this.clock.monotonic()),
       waiting: null,
       speed: meter.speed,
       connections: meter.connections,
       bottleneck: meter.bottleneck,
+      ...(meter.statusLine === null ? {} : { statusLine: meter.statusLine }),
       place: null,
     };
   }

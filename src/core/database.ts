@@ -86,7 +86,7 @@ export interface Database {
   updateFile(id: number, patch: Partial<Omit<File, "id" | "downloadId" | "path">>): Promise<File | undefined>;
   /** Files on disk or planned under this path by any download (unfinished, or finished `done`). */
   filesByTarget(path: string): Promise<File[]>;
-  /** Finished files, for `GET /v1/files`. */
+  /** Finished files that lie on our disk, for `GET /v1/files`. */
   doneFiles(page: PageRequest): Promise<Page<File>>;
   /** The same for many files in one transaction; not synced, a crash repeats what it lost. */
   updateFiles(

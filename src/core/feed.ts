@@ -7,6 +7,8 @@ export interface Snapshot extends Download {
   speed: number;
   connections: number;
   bottleneck: Bottleneck | null;
+  /** Last line of status of the program that fetches for us, in its own words; while it does so only. */
+  statusLine?: string;
   /** 1-based place in the queue, null when not queued. */
   place: number | null;
 }
@@ -92,9 +94,9 @@ export class Feed {
     const told = this.#told.get(progress.id);
     const isOld = told !== undefined && told.seq > progress.seq;
     if (isOld && told.state !== progress.state) return;
-    const { bytes, filesDone, averageBps, speed, connections, bottleneck } = progress;
+    const { bytes, total, filesDone, averageBps, speed, connections, bottleneck } = progress;
     const download = isOld
-      ? { ...told, bytes, filesDone, averageBps, speed, connections, bottleneck }
+      ? { ...told, bytes, total, filesDone, averageBps, speed, connections, bottleneck }
       : progress;
     const seq = this.#db.nextSeq();
     this.#ahead.set(download.id, seq);

@@ -1,5 +1,6 @@
 import { adoptPresent, isSame, reuseEarlier } from "./adopt.ts";
 import type { Attempt } from "./attempt.ts";
+import { bring } from "./bring.ts";
 import { contentKey, type File, isFinished } from "./download.ts";
 import { DownloadError, toDownloadError } from "./errors.ts";
 import { fetchFile } from "./file-attempt.ts";
@@ -11,6 +12,7 @@ const FILES_AT_ONCE = 24;
 
 /** Leads an attempt from the reference to the last rename and the engine. Rejects with what ended it. */
 export async function runAttempt(attempt: Attempt): Promise<void> {
+  if (attempt.source.bring) return bring(attempt);
   await resolveFiles(attempt);
   const input = await planTargets(attempt);
   await reserveSpace(attempt);

@@ -17,6 +17,10 @@ export class Meter {
   filesDone = 0;
   connections = 0;
   bottleneck: Bottleneck | null = null;
+  /** Shown instead of the row's total while that is still being learnt: it belongs to `bytes`. */
+  total: number | null = null;
+  /** What the program that fetches for us says it is doing. */
+  statusLine: string | null = null;
   /** Bytes fetched in this run of the process. */
   gained = 0;
   #speed = 0;
@@ -42,6 +46,8 @@ export class Meter {
     this.#speed = 0;
     this.connections = 0;
     this.bottleneck = null;
+    this.total = null;
+    this.statusLine = null;
   }
 
   /** Takes a sample for the smoothed speed; call on a clock, a few times a second. */

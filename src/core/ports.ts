@@ -178,6 +178,22 @@ export interface FetchRequest {
   operator?: boolean;
 }
 
+/** How a program that fetches by itself is led (`Source.bring`). */
+export interface BringContext extends SourceContext {
+  /** An earlier attempt was under way and broke off: a program that is away now may be coming back. */
+  again: boolean;
+}
+
+/** What such a program tells of its work. Each call is waited for before the next. */
+export interface BringObserver {
+  /** One piece of the whole, by what identifies it. `completed` may be more than 0 at first, and may fall. */
+  layer(layer: { digest: string; size: number; completed: number }): Promise<void>;
+  /** The program's own words for what it does; whether it fetches or checks what it has, when they say so. */
+  status(line: string, phase?: "downloading" | "verifying"): Promise<void>;
+  /** Not a failure, but worth telling (`warnings[]`). */
+  warning(text: string): void;
+}
+
 export interface Source {
   /** Provider name, as in `POST /v1/downloads {provider}`. */
   readonly name: string;
@@ -201,6 +217,13 @@ export interface Source {
   content?(file: Pick<File, "path" | "locator">): string | undefined;
   /** What an error status on such a request means in this hub's words; undefined = no special meaning. */
   explain?(ref: SourceRef, status: number, headers: Headers): Error | undefined;
+  /**
+   * Instead of `resolve`, `locate` and our own transfer: leads another program, which fetches by itself and keeps what
+   * it fetched, through the whole of it. Resolves only when that program has said that it has succeeded. An aborted
+   * signal stops the program as well; then it rejects with the signal's reason. Such a download has no file on our
+   * disk, and goes on where the program finds its own partial data.
+   */
+  bring?(ref: SourceRef, context: BringContext, observer: BringObserver): Promise<void>;
   /** Listing for pickers. */
   list?(repo: string, revision: string | undefined, context: SourceContext): Promise<RemoteListing>;
 }

@@ -76,7 +76,8 @@ function conditionsOf(filter: DownloadFilter): Condition[] {
 
 function doneFiles(store: Store, page: PageRequest): Page<File> {
   const after = afterCursor("f", page);
-  const sql = `SELECT ${FILE.columns} FROM files WHERE state = 'done' AND id > ? ORDER BY id LIMIT ?`;
+  // Layers that another program keeps have no path here.
+  const sql = `SELECT ${FILE.columns} FROM files WHERE state = 'done' AND target IS NOT NULL AND id > ? ORDER BY id LIMIT ?`;
   const rows = store.all<Row>(sql, after, page.limit + 1);
   const items = rows.slice(0, page.limit).map((row) => FILE.decode(row));
   return { items, nextCursor: rows.length > page.limit ? cursorOf("f", items.at(-1)!.id) : null };

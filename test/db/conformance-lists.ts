@@ -118,7 +118,13 @@ export function listsSuite(open: Open): void {
       const row = await insert(db);
       await db.putFiles(
         row.id,
-        [..."abcde"].map((path) => fileDraft(row.id, path, { state: path === "c" ? "pending" : "done" })),
+        // What another program keeps (f) has no path here.
+        [..."abcdef"].map((path) =>
+          fileDraft(row.id, path, {
+            state: path === "c" ? "pending" : "done",
+            target: path === "f" ? null : `/models/${path}`,
+          }),
+        ),
       );
       const first = await db.doneFiles({ limit: 3 });
       expect(first.items.map((f) => f.path)).toEqual(["a", "b", "d"]);
