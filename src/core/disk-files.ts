@@ -40,6 +40,11 @@ export class DiskFiles {
     return { items: await Promise.all(items.map((file) => this.#dress(file))), nextCursor };
   }
 
+  /** Absolute path of what a client's path names inside the models directory; undefined when nothing of ours is there. */
+  async locate(path: string): Promise<string | undefined> {
+    return this.#tools.storage.locate?.(path);
+  }
+
   /** Whether all that a completed download brought is still there. */
   async holds(download: Download): Promise<boolean> {
     const files = await this.#tools.db.files(download.id);

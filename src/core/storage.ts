@@ -71,6 +71,11 @@ export interface Storage {
   /** Removes a finished file (through the layout's links) that lies inside a models directory of ours. */
   remove(path: string): Promise<void>;
   stat(path: string): Promise<StoredFile>;
+  /**
+   * The file or folder a client's path names inside the models directory, links followed; undefined when nothing is
+   * there or it lies outside.
+   */
+  locate?(path: string): Promise<string | undefined>;
   /** Free bytes on the volume that will hold `path`, less what is reserved. Rejects `volume_gone`. */
   free(path: string): Promise<number>;
   /** Reserves space for bytes still to come; throws `no_space` when they do not fit. Release when done. */
