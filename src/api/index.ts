@@ -7,6 +7,8 @@ import { Broadcast, type BroadcastOptions } from "./broadcast.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { downloadsFamily } from "./downloads/routes.ts";
 import { Tally } from "./downloads/tally.ts";
+import { modelsFamily } from "./engines/models.ts";
+import { enginesFamily } from "./engines/routes.ts";
 import type { ApiContext, Exchange, Family, SocketData } from "./family.ts";
 import { filesFamily } from "./files.ts";
 import { Guard } from "./guard.ts";
@@ -68,6 +70,8 @@ const IDLE_MS = 2000;
 function families(context: ApiContext, tally: Tally): Family[] {
   return [
     downloadsFamily(context, tally),
+    enginesFamily(context),
+    modelsFamily(context),
     historyFamily(context),
     liveFamily(context),
     localFamily(context),

@@ -12,6 +12,7 @@ import {
   ListSchema,
   SummarySchema,
 } from "./downloads/schemas.ts";
+import { EngineViewSchema } from "./engines/schemas.ts";
 import { type Family, newRoutes } from "./family.ts";
 import {
   CancelledSchema,
@@ -34,6 +35,7 @@ const COMPONENTS: Record<string, TSchema> = {
   DownloadList: ListSchema,
   Summary: SummarySchema,
   Settings: SettingsSchema,
+  Engine: EngineViewSchema,
   EngineCreation: EngineCreationSchema,
   Error: ErrorSchema,
   File: FileSchema,
