@@ -22,6 +22,15 @@ export class Contract {
     );
   }
 
+  /** What keeps a value from being the component of this name; empty when it is one. */
+  misfits(component: string, value: unknown): string[] {
+    const $ref = `openapi#/components/schemas/${component}`;
+    const validate = this.#compiled.get($ref) ?? this.#ajv.compile({ $ref });
+    this.#compiled.set($ref, validate);
+    if (validate(value)) return [];
+    return (validate.errors ?? []).map((error) => `${component}: ${error.instancePath} ${error.message}`);
+  }
+
   /** What is wrong with the answer of this documented path; empty when it is as documented. */
   problems(method: string, path: string, answer: Answer): string[] {
     const operation = this.#document.paths[path]?.[method.toLowerCase()];
