@@ -132,7 +132,7 @@ describe("with a key", () => {
       for (const method of Object.keys(operations as object)) {
         const target = path.replaceAll(/\{\w+\}/g, "x");
         const answer = await served.call(method.toUpperCase(), target);
-        if (answer.status === 401) expect(answer.body.error.code).toBe("unauthorized");
+        if (answer.status === 401) expect(JSON.stringify(answer.body)).toContain("API key");
         else open.push(`${method} ${path}`);
       }
     expect(open).toEqual(["post /v1/session", "get /health"]);
