@@ -39,6 +39,8 @@ export interface PartFile {
   readonly path: string;
   /** Bytes on disk when it was opened. Never the resume state, only its upper bound (F88). */
   readonly initialLength: number;
+  /** The file will have so many bytes in the end: room can be made for them ahead of the writes. */
+  expect?(size: number): void;
   /** Writes all chunks at `position`, one after the other; loops over short writes (F81). */
   write(position: number, chunks: readonly Uint8Array[]): Promise<void>;
   /** fdatasync. After a failure nothing since the last success may be trusted (F85). */

@@ -16,6 +16,7 @@ import { promisify } from "node:util";
 import { DownloadError } from "../core/errors.ts";
 import type { PartFile } from "../core/ports.ts";
 import { codeOf, diskError, ifThere, onDisk } from "./errors.ts";
+import { Room } from "./preallocate.ts";
 
 const openFd = promisify(open);
 const closeFd = promisify(close);
@@ -43,6 +44,7 @@ export class DiskPart implements PartFile {
   /** Writes finished, and how many of them the last good sync covers. */
   #finished = 0;
   #durable = 0;
+  readonly #room = new Room();
   #broken: DownloadError | undefined;
 
   private constructor(path: string, fd: number, stats: Stats) {
@@ -78,11 +80,19 @@ export class DiskPart implements PartFile {
     }
   }
 
+  expect(size: number): void {
+    this.#room.expect(size);
+  }
+
   async write(position: number, chunks: readonly Uint8Array[]): Promise<void> {
     this.#checkUsable();
     let queue = chunks.filter((chunk) => chunk.length > 0);
     let at = position;
     try {
+      this.#room.reach(
+        this.#fd,
+        queue.reduce((end, { length }) => end + length, position),
+      );
       while (queue.length > 0) {
         const written = await this.#writeSome(queue, at);
         // A limit is often met in the middle of a write; only the next one says which (F81).
@@ -124,6 +134,7 @@ export class DiskPart implements PartFile {
   async truncate(length: number): Promise<void> {
     this.#checkUsable();
     await onDisk("truncate", this.path, () => truncateFd(this.#fd, length));
+    this.#room.cut(length);
     this.#finished++;
   }
 

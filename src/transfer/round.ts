@@ -255,6 +255,7 @@ export class Round implements Desk {
     if (!state.told) {
       state.told = true;
       const { size, validator } = state;
+      if (size !== null) job.part.expect?.(size);
       job.observer.identified({ size, validator, ranges: verdict.kind === "part" });
     }
     return undefined;

@@ -154,7 +154,11 @@ export class Scale {
 
   private double(input: ScaleInput, rate: number): void {
     const { base } = this;
-    if (base && !this.idle(rate) && rate < base.rate * (1 + (STARTUP_GAIN - 1) * (this.target / base.count - 1))) {
+    if (
+      base &&
+      !this.idle(rate) &&
+      rate < base.rate * (1 + (STARTUP_GAIN - 1) * (this.target / base.count - 1))
+    ) {
       // One bad measurement proves nothing; the next one goes on from here and counts both.
       if (++this.doubts < 2) return;
       const better = rate >= base.rate * (1 + KEEP_GAIN);
@@ -193,7 +197,10 @@ export class Scale {
     const idle = this.idle(rate);
     this.base = { count: this.target, rate };
     this.open(input);
-    if ((fallen || idle) && input.now >= this.restartAt && this.target < input.most) return this.restart(input);
+    if ((fallen || idle) && input.now >= this.restartAt && this.target < input.most) {
+      this.restart(input);
+      return;
+    }
     // What was learnt at another rate is void.
     if (fallen) this.probeMs = this.times.probeMs;
     if (input.now < this.nextProbeAt || this.target >= input.most) return;
