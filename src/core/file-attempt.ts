@@ -51,7 +51,7 @@ async function transferFile(
   let done = false;
   try {
     const receipts = await trusted(attempt, file, part);
-    watch = journal.open(file.id, part, receipts);
+    watch = journal.open(file.id, part, receipts, file.size);
     observer = observe(attempt, file, watch);
     const result = await transfer.fetch(job(attempt, file, part, receipts, observer, signal));
     // Without a digest only size and complete receipts can prove after a crash that the final file is ours (F97).
@@ -110,6 +110,7 @@ async function recordDone(
   const { size, digest: computed, verified } = result;
   const completedAt = attempt.tools.clock.now();
   attempt.meter.filesDone++;
+  attempt.verifying.delete(file.id);
   const patch = {
     state: "done",
     size,
@@ -160,7 +161,7 @@ export function union(ranges: readonly Receipt[]): number {
 
 function observe(attempt: Attempt, file: File, watch: FileJournal): TransferObserver {
   const { meter } = attempt;
-  const { db, journal } = attempt.tools;
+  const { journal } = attempt.tools;
   let connections = 0;
   // Old receipts must be gone before a new validator vouches for them.
   let reset: Promise<void> = Promise.resolve();
@@ -168,7 +169,7 @@ function observe(attempt: Attempt, file: File, watch: FileJournal): TransferObse
     identified({ size, validator }) {
       file.validator = validator;
       if (size !== null && size !== file.size) void learnSize(attempt, file, size).catch(() => {});
-      reset = reset.then(() => void db.updateFile(file.id, { validator, size: file.size }));
+      reset = reset.then(() => journal.note(file.id, { validator, size: file.size }));
     },
     written(start, length, gained) {
       watch.written(start, length);
@@ -187,7 +188,7 @@ function observe(attempt: Attempt, file: File, watch: FileJournal): TransferObse
     },
     verifying() {
       attempt.verifying.add(file.id);
-      const all = attempt.files.every((f) => f.state === "done" || attempt.verifying.has(f.id));
+      const all = meter.filesDone + attempt.verifying.size === attempt.files.length;
       if (all && attempt.row.state === "downloading")
         void attempt.write({ state: "verifying" }).catch(() => {});
     },

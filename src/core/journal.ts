@@ -7,6 +7,9 @@ const WRITTEN_EVERY_MS = 15;
 const DURABLE_EVERY_MS = 5000;
 const DURABLE_EVERY_BYTES = 256 * 1024 * 1024;
 
+/** A file up to this size costs less to fetch again than to keep account of. */
+const BRIEF_BYTES = 1024 * 1024;
+
 type FilePatch = Partial<Omit<File, "id" | "downloadId" | "path">>;
 
 interface Progress {
@@ -23,6 +26,8 @@ export class FileJournal {
   syncing = false;
   /** Grows when all bytes become void, so that a sync begun before does not vouch for them. */
   generation = 0;
+  /** Sooner fetched anew than continued: nothing is recorded while it moves, only when that is asked for. */
+  brief = false;
   /** Some receipts have been saved, so there is something to forget at the end. */
   saved = false;
   /** What the last successful sync vouches for. */
@@ -73,7 +78,7 @@ export class Journal {
   readonly #log: Log;
   readonly #open = new Map<number, FileJournal>();
   readonly #progress = new Map<string, () => Progress>();
-  #notes: { id: number; patch: FilePatch }[] = [];
+  #notes = new Map<number, FilePatch>();
   #flushing: Promise<void> | undefined;
   #timer: Timer | undefined;
 
@@ -94,8 +99,9 @@ export class Journal {
   }
 
   /** Watches a partial file until `close`. */
-  open(fileId: number, part: PartFile, receipts: readonly Receipt[]): FileJournal {
+  open(fileId: number, part: PartFile, receipts: readonly Receipt[], size: number | null): FileJournal {
     const journal = new FileJournal(fileId, part, receipts, this.#clock.monotonic());
+    journal.brief = size !== null && size <= BRIEF_BYTES && receipts.length === 0;
     this.#open.set(fileId, journal);
     return journal;
   }
@@ -123,6 +129,7 @@ export class Journal {
   /** Brings the receipts to disk, durable ones included. */
   async settle(journal: FileJournal): Promise<void> {
     if (journal.ranges.size === 0) return;
+    journal.brief = false;
     await this.flush();
     await this.#sync(journal);
   }
@@ -134,7 +141,7 @@ export class Journal {
 
   /** Something learnt of a file that may be lost in a crash and learnt again: recorded with the next flush. */
   note(id: number, patch: FilePatch): void {
-    this.#notes.push({ id, patch });
+    this.#notes.set(id, { ...this.#notes.get(id), ...patch });
   }
 
   /** Everything known up to now is in the database when this resolves. */
@@ -149,25 +156,31 @@ export class Journal {
   }
 
   async #write(): Promise<void> {
-    const batch = [...this.#open.values()].filter((j) => j.dirty.size > 0).map((j) => j.takeDirty());
+    const batch = this.#moved().map((j) => j.takeDirty());
     const notes = this.#notes;
-    this.#notes = [];
+    this.#notes = new Map();
     const progress = [...this.#progress.values()].map((p) => p());
     try {
+      // What a file is known by first: receipts belong to it.
+      if (notes.size > 0) await this.#db.updateFiles([...notes].map(([id, patch]) => ({ id, patch })));
+      notes.clear();
       if (batch.length > 0) await this.#db.saveWritten(batch, progress);
-      if (notes.length > 0) await this.#db.updateFiles(notes);
     } catch (error) {
       for (const taken of batch) this.#open.get(taken.fileId)?.giveBack(taken);
-      this.#notes = [...notes, ...this.#notes];
+      for (const [id, patch] of notes) this.#notes.set(id, { ...patch, ...this.#notes.get(id) });
       throw error;
     }
+  }
+
+  /** Open files with something to record. */
+  #moved(): FileJournal[] {
+    return [...this.#open.values()].filter((j) => j.dirty.size > 0 && !j.brief);
   }
 
   async #tick(): Promise<void> {
     if (this.#flushing) return;
     try {
-      if (this.#notes.length > 0 || [...this.#open.values()].some((j) => j.dirty.size > 0))
-        await this.flush();
+      if (this.#notes.size > 0 || this.#moved().length > 0) await this.flush();
       const now = this.#clock.monotonic();
       for (const journal of this.#open.values()) {
         const due = now - journal.syncedAt >= DURABLE_EVERY_MS || journal.unsynced >= DURABLE_EVERY_BYTES;

@@ -26,7 +26,6 @@ export async function runAttempt(attempt: Attempt): Promise<void> {
     );
     await fetchAll(attempt, pending.filter(isSeal));
     attempt.signal.throwIfAborted();
-    await attempt.tools.journal.flush();
     await attempt.tools.storage.finish(input, attempt.plan);
   } finally {
     unguard();
@@ -185,6 +184,8 @@ async function fetchAll(attempt: Attempt, pending: readonly File[]): Promise<voi
     }
   };
   await Promise.all(Array.from({ length: Math.min(FILES_AT_ONCE, pending.length) }, lane));
+  // However this ends: first the files say how far they came, then the download says how it ended.
+  await attempt.tools.journal.flush();
   attempt.signal.throwIfAborted();
   if (stop.signal.aborted) throw stop.signal.reason;
   const again = troubles.find((t) => t.error.verdict !== "final") ?? troubles[0];

@@ -20,7 +20,7 @@ export function files(store: Store, ranges: Ranges) {
     updateFiles: (patches) =>
       store.write(
         () => {
-          for (const { id, patch } of patches) updateFile(store, id, patch);
+          for (const { id, patch } of patches) patchFile(store, id, patch);
         },
         { sync: false },
       ),
@@ -75,6 +75,13 @@ function updateFile(store: Store, id: number, patch: FilePatch): File | undefine
   const sql = `UPDATE files SET ${sets} WHERE id = ? RETURNING ${FILE.columns}`;
   const row = store.get<Row>(sql, ...fields.map((f) => f.value), id);
   return row && FILE.decode(row);
+}
+
+function patchFile(store: Store, id: number, patch: FilePatch): void {
+  const fields = FILE.encode(patch);
+  if (fields.length === 0) return;
+  const sets = fields.map((f) => `${f.column} = ?`).join(", ");
+  store.run(`UPDATE files SET ${sets} WHERE id = ?`, ...fields.map((f) => f.value), id);
 }
 
 function filesByTarget(store: Store, path: string): File[] {

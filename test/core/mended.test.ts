@@ -66,7 +66,7 @@ test("F24 F99 a sync that was under way when the bytes became void does not vouc
   const disk = Promise.withResolvers<void>();
   const part = { path: "f", initialLength: 0, sync: () => disk.promise } as unknown as PartFile;
   const journal = new Journal(db, systemClock, log);
-  const watch = journal.open(id, part, []);
+  const watch = journal.open(id, part, [], 200_000_000);
   watch.written(0, 100);
   const settled = journal.settle(watch);
   await systemClock.sleep(1);
