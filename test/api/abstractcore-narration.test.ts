@@ -123,7 +123,10 @@ describe("the sequence", () => {
         narrate(OLLAMA, [
           { filesTotal: 0, bytes: 0, total: null },
           { filesTotal: 3, filesDone: 1 },
-          { state: "verifying", filesTotal: 3, filesDone: 3 },
+          { filesTotal: 3, filesDone: 1, statusLine: "pulling 74701a8c35f6" },
+          { state: "verifying", statusLine: "verifying sha256 digest" },
+          { state: "verifying", statusLine: "writing manifest" },
+          { state: "verifying", statusLine: "success" },
           { state: "completed" },
         ]),
       ),
@@ -131,7 +134,9 @@ describe("the sequence", () => {
       ["starting", "Pulling llama3:8b from Ollama..."],
       ["downloading", "pulling manifest"],
       ["downloading", "downloading llama3:8b (1 of 3 layers complete)"],
+      ["downloading", "pulling 74701a8c35f6"],
       ["verifying", "verifying sha256 digest"],
+      ["verifying", "writing manifest"],
       ["complete", "Successfully pulled llama3:8b"],
       { done: true },
     ]);
@@ -150,6 +155,15 @@ describe("the sequence", () => {
       "complete",
       undefined,
     ]);
+    const listed = [{ bytes: 4, total: 9, averageBps: 0 }, ...present.slice(1)];
+    const asDaemon = listed.map((state) => ({ averageBps: 0, ...state }));
+    expect(narrate(OLLAMA, asDaemon, again).map(({ status }) => status)).toEqual([
+      "starting",
+      "complete",
+      undefined,
+    ]);
+    const pulled = [{ bytes: 4, total: 9, averageBps: 4 }, ...present.slice(3)];
+    expect(narrate(OLLAMA, pulled, again).map(({ status }) => status)).toContain("downloading");
     const missing = [{ bytes: 4, total: 9 }, ...present.slice(1)];
     expect(narrate(HUB, missing, again).map(({ status }) => status)).toEqual([
       "starting",

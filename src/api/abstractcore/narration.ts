@@ -1,6 +1,6 @@
 import type { Snapshot } from "../../core/feed.ts";
-import { bare, type ProgressEvent, present, starting } from "./present.ts";
-import type { Asked } from "./providers.ts";
+import { bare, type ProgressEvent, present, STATUS, starting } from "./present.ts";
+import { type Asked, isDaemon } from "./providers.ts";
 
 /** What goes out as the data of one event. */
 export type Payload = ProgressEvent | { done: true } | { error: string };
@@ -76,13 +76,21 @@ export class Narration {
     return [...told, { payload: last, isProgress: false, isLast: true }];
   }
 
-  #isSilent({ state, waiting, bytes, total }: Snapshot): boolean {
+  #isSilent(download: Snapshot): boolean {
+    const { state, waiting } = download;
     // The beginning has been told; that it takes its place in the queue for a moment is no news.
     if (state === "queued" && this.#last?.status === "starting" && (waiting?.reason ?? "queue") === "queue")
       return true;
+    // The end is told when it is ours, too: the daemon's own word for it is not.
+    if (download.statusLine === "success" && this.#last?.status === STATUS[state]) return true;
     if (state === "paused" || (state === "queued" && waiting?.reason !== "queue")) return false;
-    if (this.#isQuiet && total !== null && bytes < total) this.#isQuiet = false;
+    if (this.#isQuiet && this.#isMissing(download)) this.#isQuiet = false;
     return this.#isQuiet;
+  }
+
+  /** Whether something has to be fetched. A daemon lists what it has as it lists what it fetches: then bytes tell. */
+  #isMissing({ bytes, total, averageBps }: Snapshot): boolean {
+    return isDaemon(this.#asked.provider) ? averageBps > 0 : total !== null && bytes < total;
   }
 
   #tell(event: ProgressEvent): Told[] {

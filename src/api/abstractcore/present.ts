@@ -106,7 +106,7 @@ function messageOf(asked: Asked, download: Snapshot): string {
     case "paused":
       return "Paused";
     case "verifying":
-      return pulls(provider) ? "verifying sha256 digest" : `Verifying ${model}`;
+      return verifyingText(asked, download);
     case "creating_engine":
       return `Creating the engine of ${model}`;
     case "completed":
@@ -134,8 +134,16 @@ function waitingText(asked: Asked, { waiting, error, source }: Snapshot): string
   }
 }
 
+/** Of a daemon that says more than this one thing, what comes after the check is told as it says it. */
+function verifyingText({ provider, model }: Asked, { statusLine = "" }: Snapshot): string {
+  if (/^(verif|writ|remov)/i.test(statusLine)) return statusLine;
+  return pulls(provider) ? "verifying sha256 digest" : `Verifying ${model}`;
+}
+
+/** A daemon's own lines are the seed's (R175). */
 function downloadingText({ provider, model }: Asked, download: Snapshot): string {
-  const { filesTotal, filesDone } = download;
+  const { filesTotal, filesDone, statusLine } = download;
+  if (statusLine !== undefined) return statusLine;
   if (filesTotal === 0)
     return pulls(provider) ? "pulling manifest" : `Asking for the list of files of ${model}`;
   const noun = pulls(provider) ? "layers" : "files";
