@@ -49,6 +49,7 @@ async function openService(config: Config, options: OpenOptions = {}): Promise<S
   const sources = createSources({
     http,
     hfEndpoint: config.hfEndpoint,
+    ollamaUrl: config.ollamaUrl,
     ...(config.hfToken === null ? {} : { hfToken: config.hfToken }),
     modelscopeEndpoint: config.modelscopeEndpoint,
     ...(config.modelscopeToken === null ? {} : { modelscopeToken: config.modelscopeToken }),

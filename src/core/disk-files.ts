@@ -85,7 +85,7 @@ export class DiskFiles {
 
   async #find(id: number): Promise<File> {
     const file = await this.#tools.db.file(id);
-    if (file && file.state === "done") return file;
+    if (file && file.state === "done" && file.target !== null) return file;
     throw new DownloadError("file_not_found", `No file with id ${id} is on disk.`, { param: "id" });
   }
 

@@ -4,6 +4,7 @@ import { parseToken } from "./headers.ts";
 import { createHuggingFace } from "./huggingface.ts";
 import { createMlx } from "./mlx.ts";
 import { createModelScope } from "./modelscope.ts";
+import { createOllama } from "./ollama.ts";
 import { createOllamaRegistry } from "./ollama-registry.ts";
 import { createUrl } from "./url.ts";
 
@@ -19,6 +20,8 @@ export interface SourcesOptions {
   modelscopeToken?: string;
   /** Base URL of Ollama's registry or of a mirror; default `https://registry.ollama.ai`. */
   ollamaRegistry?: string;
+  /** Base URL of the Ollama server that pulls; default `http://127.0.0.1:11434`. */
+  ollamaUrl?: string;
   clock: Clock;
   log: Log;
 }
@@ -33,12 +36,13 @@ export function createSources(options: SourcesOptions): Source[] {
       log.warn("the hub token goes over plain http to this endpoint", { endpoint: publicUrl(endpoint) });
     return { http, clock, endpoint, ...(token === undefined ? {} : { token }) };
   };
-  const { ollamaRegistry = "https://registry.ollama.ai" } = options;
+  const { ollamaRegistry = "https://registry.ollama.ai", ollamaUrl = "http://127.0.0.1:11434" } = options;
   const hub = operated(hfEndpoint, options.hfToken);
   return [
     createHuggingFace(hub),
     createMlx(hub),
     createModelScope(operated(modelscopeEndpoint, options.modelscopeToken)),
+    createOllama({ http, clock, server: ollamaUrl }),
     createOllamaRegistry({ http, clock, registry: ollamaRegistry }),
     createUrl({ http, clock }),
   ];

@@ -23,6 +23,8 @@ export interface Product {
   begin(): Promise<string[]>;
   /** Resolves with the download once it is in one of these states. */
   reaches(id: string, ...states: Snapshot["state"][]): Promise<Snapshot>;
+  /** Resolves with the first snapshot of the download, now or to come, that `holds`. */
+  reachesSuch(id: string, holds: (snapshot: Snapshot) => boolean): Promise<Snapshot>;
   /** Resolves once so many bytes of the download have arrived. */
   has(id: string, bytes: number): Promise<Snapshot>;
   close(): Promise<void>;
@@ -33,6 +35,7 @@ export interface ProductOptions extends Partial<DownloadsOptions> {
   /** Data and models stay where they are when the product is opened again on it. */
   dir?: string;
   hfEndpoint?: string;
+  ollamaUrl?: string;
   hfToken?: string;
   modelscopeEndpoint?: string;
   modelscopeToken?: string;
@@ -52,6 +55,7 @@ export async function openProduct(options: ProductOptions = {}): Promise<Product
   const {
     dir: given,
     hfEndpoint,
+    ollamaUrl,
     hfToken,
     modelscopeEndpoint,
     modelscopeToken,
@@ -80,6 +84,7 @@ export async function openProduct(options: ProductOptions = {}): Promise<Product
     clock,
     log,
     ...(hfEndpoint && { hfEndpoint }),
+    ...(ollamaUrl && { ollamaUrl }),
     ...(hfToken && { hfToken }),
     ...(modelscopeEndpoint && { modelscopeEndpoint }),
     ...(modelscopeToken && { modelscopeToken }),
@@ -152,6 +157,7 @@ export async function openProduct(options: ProductOptions = {}): Promise<Product
     },
     reaches: (id, ...states) =>
       waitFor(id, (s) => states.includes(s.state), `${id} in state ${states.join(" or ")}`),
+    reachesSuch: (id, holds) => waitFor(id, holds, `what was waited for of ${id}`),
     has: (id, bytes) => waitFor(id, (s) => s.bytes >= bytes, `${bytes} bytes of ${id}`),
     close,
     async [Symbol.asyncDispose]() {

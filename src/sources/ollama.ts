@@ -1,0 +1,134 @@
+import type { SourceRef } from "../core/download.ts";
+import { DownloadError } from "../core/errors.ts";
+import type { Clock, Http, Source, StartRequest } from "../core/ports.ts";
+import { credentialsFor, requestSecret } from "./headers.ts";
+import { LIMITS, type OllamaLimits, pull } from "./ollama/pull.ts";
+import { type ModelName, parseModelName, shortName } from "./ollama-registry/name.ts";
+
+export interface OllamaOptions {
+  http: Http;
+  clock: Clock;
+  /** Base URL of the operator's own server. */
+  server: string;
+  limits?: Partial<OllamaLimits>;
+}
+
+const NAME = "ollama";
+
+/**
+ * Models that a running Ollama server pulls by itself, into its own folder: we ask for them, follow and stop it
+ * (protocols/ollama.md §2). Of the server only `/api/pull` is needed.
+ */
+export function createOllama({ http, clock, server, limits }: OllamaOptions): Source {
+  const own = server.replace(/\/+$/, "");
+  const daemon = { http, clock, limits: { ...LIMITS, ...limits } };
+
+  return {
+    name: NAME,
+    description: "Ollama model, pulled by a running Ollama server into its own folder",
+    // Nothing of it lies on our disk: equal requests are one download whatever layout they wish for.
+    layouts: ["flat"],
+
+    accepts: ({ provider }) => provider?.toLowerCase() === NAME,
+    parse: (request) => parseRequest(http, request, own),
+    secretOf: requestSecret,
+    defaultModelId: ({ repo = "" }) => repo,
+
+    // No file of it is for our own transfer.
+    resolve: async () => ({ files: [] }),
+    locate: async (_ref, { path }) => {
+      throw new DownloadError("internal", `${path} is fetched by the Ollama server, not by us.`);
+    },
+
+    async bring({ repo = "", baseUrl }, context, observer) {
+      const server = baseUrl ?? own;
+      const request = {
+        server,
+        model: repo,
+        credentials: credentialsFor(new URL(server).origin, context.secret),
+        operator: baseUrl === undefined,
+      };
+      try {
+        await pull(daemon, request, context, observer);
+      } catch (error) {
+        if (!(error instanceof DownloadError) || error.code !== "checksum") throw error;
+        // It has thrown the damaged layer away and asks to be asked once more (F75).
+        observer.warning(`${error.message} It was asked once more.`);
+        await pull(daemon, request, context, observer);
+      }
+    },
+  };
+}
+
+function parseRequest(http: Http, request: StartRequest, own: string): SourceRef {
+  requestSecret(request);
+  refuseForeignFields(request);
+  const text = request.model?.trim() ?? "";
+  if (text === "") refuse("Give model, such as llama3.2 or llama3.2:1b.", "model");
+  const { scheme, ...name } = parseModelName(text, "model");
+  if (scheme !== undefined)
+    refuse(
+      "Leave the scheme out of the model's name: the Ollama server decides how it asks a registry.",
+      "model",
+    );
+  const baseUrl = request.baseUrl === undefined ? undefined : parseServer(http, request.baseUrl, own);
+  return {
+    provider: NAME,
+    key: `${NAME}:${JSON.stringify([canonical(name), sameServer(baseUrl ?? own)])}`,
+    url: `${NAME}:${shortName(name)}:${name.tag}`,
+    repo: text,
+    ...(baseUrl === undefined ? {} : { baseUrl }),
+  };
+}
+
+/** With its tag, and in lower case: to a server these are one model. */
+const canonical = (name: ModelName): string => `${shortName(name)}:${name.tag}`.toLowerCase();
+
+/** The names of this machine are one server. */
+const sameServer = (url: string): string => {
+  const { protocol, hostname, port, pathname } = new URL(url);
+  const host = /^(?:localhost|127\.0\.0\.1|\[::1\]|0\.0\.0\.0)$/.test(hostname) ? "localhost" : hostname;
+  return `${protocol}//${host}:${port}${pathname.replace(/\/+$/, "")}`;
+};
+
+/**
+ * The server a request names, under the rules for addresses that clients give (A26); undefined when it is the
+ * operator's own. Throws `invalid_url`, `forbidden_address`.
+ */
+function parseServer(http: Http, text: string, own: string): string | undefined {
+  const given = URL.parse(text);
+  const isPlain = given !== null && given.search === "" && given.username === "" && given.password === "";
+  if (isPlain && /^https?:$/.test(given.protocol) && sameServer(text) === sameServer(own)) return undefined;
+  let url: URL;
+  try {
+    url = http.check(text);
+  } catch (error) {
+    if (!(error instanceof DownloadError)) throw error;
+    throw new DownloadError(error.code, error.message, { param: "base_url" });
+  }
+  if (url.search !== "" || url.hash !== "")
+    throw new DownloadError("invalid_url", "base_url must be an address without query and fragment.", {
+      param: "base_url",
+    });
+  return `${url.origin}${url.pathname.replace(/\/+$/, "")}`;
+}
+
+function refuseForeignFields(request: StartRequest): void {
+  const { url, filename, revision, sha256, engine } = request;
+  if (engine !== undefined)
+    refuse("An Ollama server runs what it pulls by itself; leave engine out.", "engine");
+  if (request.repoId !== undefined) refuse("Name the model with model, not with repo_id.", "repo_id");
+  const fields = { url, filename, revision, sha256 };
+  const lists = { include: request.include, exclude: request.exclude };
+  const given = [
+    ...Object.entries(fields).filter(([, value]) => value !== undefined),
+    ...Object.entries(lists).filter(([, value]) => value !== undefined && value.length > 0),
+  ];
+  const first = given[0]?.[0];
+  if (first !== undefined)
+    refuse(`${first} does not go with a model of Ollama, which comes as a whole; leave it out.`, first);
+}
+
+function refuse(message: string, param: string): never {
+  throw new DownloadError("invalid_request", message, { param });
+}
