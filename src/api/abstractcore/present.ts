@@ -114,14 +114,12 @@ function messageOf(asked: Asked, download: Snapshot): string {
     case "cancelled":
       return "Download cancelled";
     case "failed":
-      return download.error
-        ? errorText(asked, download.error, download.source)
-        : `Download of ${model} failed`;
+      return download.error ? errorText(asked, download.error) : `Download of ${model} failed`;
   }
 }
 
-function waitingText(asked: Asked, { waiting, error, source }: Snapshot): string {
-  const why = error === null ? "" : `: ${errorText(asked, error, source)}`;
+function waitingText(asked: Asked, { waiting, error }: Snapshot): string {
+  const why = error === null ? "" : `: ${errorText(asked, error)}`;
   switch (waiting?.reason) {
     case "disk":
     case "volume":

@@ -1,6 +1,4 @@
-import type { SourceRef } from "../../core/download.ts";
 import type { ErrorCode } from "../../core/errors.ts";
-import { publicUrl } from "../../core/redact.ts";
 
 /** How people call a provider, and its verb for fetching: the seed pulls from Ollama and downloads from elsewhere. */
 interface Spoken {
@@ -48,7 +46,7 @@ export const completeText = (provider: string, model: string): string =>
   pulls(provider) ? `Successfully pulled ${model}` : `Successfully downloaded ${model}`;
 
 /** Which of the seed's sentences an error begins with (A25); null: its own message says it. */
-type Opening = "missing" | "needs_token" | "unreachable" | null;
+type Opening = "missing" | "needs_token" | null;
 
 const OPENING: Record<ErrorCode, Opening> = {
   invalid_request: null,
@@ -73,11 +71,11 @@ const OPENING: Record<ErrorCode, Opening> = {
   rejected: null,
   rate_limited: null,
   server_error: null,
-  dns: "unreachable",
-  connect: "unreachable",
+  dns: null,
+  connect: null,
   network: null,
-  timeout: "unreachable",
-  tls: "unreachable",
+  timeout: null,
+  tls: null,
   proxy_auth: null,
   redirects: null,
   protocol: null,
@@ -108,36 +106,19 @@ export interface Asked {
   model: string;
 }
 
-/** The message of an error: it begins with the seed's own sentence where that has one, and goes on in our words (A25). */
+/**
+ * The message of an error: it begins with the seed's own sentence where that has one, and goes on in our words (A25).
+ * The one about a daemon that cannot be reached names its address, and comes from its source.
+ */
 export function errorText(
   { provider, model }: Asked,
-  error: { code: ErrorCode; message: string },
-  source?: Pick<SourceRef, "baseUrl" | "url">,
+  { code, message }: { code: ErrorCode; message: string },
 ): string {
-  if (error.code === "internal") return INTERNAL;
-  const sentence = opening(OPENING[error.code], provider, model, source);
-  if (sentence === undefined || error.message.startsWith(sentence)) return error.message;
-  return `${sentence.replace(/\.$/, "")}. ${error.message}`;
+  if (code === "internal") return INTERNAL;
+  const opening = OPENING[code];
+  if (opening === "missing") return `Model '${model}' not found on ${spoken(provider).place}. ${message}`;
+  // An Ollama server shows its registry a key of its own; a token of ours is no help there.
+  if (opening === "needs_token" && !pulls(provider))
+    return `Model requires authentication. Provide token parameter. ${message}`;
+  return message;
 }
-
-function opening(
-  kind: Opening,
-  provider: string,
-  model: string,
-  source: Pick<SourceRef, "baseUrl" | "url"> | undefined,
-): string | undefined {
-  switch (kind) {
-    case "missing":
-      return `Model '${model}' not found on ${spoken(provider).place}`;
-    case "needs_token":
-      return "Model requires authentication. Provide token parameter.";
-    case "unreachable":
-      return isDaemon(provider) && source
-        ? `Cannot connect to Ollama server at ${withoutSlash(publicUrl(source.baseUrl ?? source.url))}`
-        : undefined;
-    case null:
-      return undefined;
-  }
-}
-
-const withoutSlash = (url: string): string => url.replace(/\/+$/, "");
