@@ -59,7 +59,7 @@ async function placeIn(tools: Tools, row: Download, ref: SourceRef): Promise<str
     const file = (await tools.db.files(row.id)).find(({ path }) => path === only);
     return file && hasDigest(file, ref.digest) && (await isThere(tools, file)) ? file.target! : undefined;
   }
-  if (row.state !== "completed" || !isSameContent(row.source, ref)) return undefined;
+  if (!isSameContent(row.source, ref)) return undefined;
   const files = await tools.db.files(row.id);
   if (files.length === 0 || files.length < row.filesTotal) return undefined;
   for (const file of files) if (!(await isThere(tools, file))) return undefined;

@@ -108,7 +108,8 @@ export class FlatLayout implements Layout {
   /** The name it had, else the one it should have, else the first free one after it. */
   async #place(input: PlanInput, file: PlannedFile, wanted: string): Promise<string> {
     const { target } = file;
-    if (target !== null && isInside(target, this.#root.path) && !(await this.#isTaken(input, target)))
+    // The database knows it: no claim of a moment ago, of another download that has the same file, stands against it.
+    if (target !== null && isInside(target, this.#root.path) && !(await input.taken(target)))
       return this.#claim(input, target);
     for (let n = 1; n <= MOST_NAMES; n++) {
       const path = n === 1 ? wanted : numbered(wanted, n);
