@@ -1,7 +1,7 @@
 import { mkdtempSync, readdirSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Digest } from "../../src/core/download.ts";
+import type { Digest, LayoutName } from "../../src/core/download.ts";
 import type { DownloadError } from "../../src/core/errors.ts";
 import type { PlanInput, Storage } from "../../src/core/ports.ts";
 import { createStorage, type StorageOptions } from "../../src/storage/index.ts";
@@ -64,7 +64,7 @@ export function input(
   files: readonly Wish[],
   rest: Partial<PlanInput> & {
     id?: string;
-    layout?: "flat" | "hf-cache";
+    layout?: LayoutName;
     revision?: string;
     commit?: string;
   } = {},
