@@ -174,7 +174,7 @@ describe("GET /local/download/status", () => {
     client.close();
   });
 
-  test("R9 a record that is removed is no event, and an empty list sends none", async () => {
+  test("R9 F216 a record that is removed is no event, an empty list sends none, and a comment shows life", async () => {
     await using served = await serve({ product: HOLD, live: { heartbeatMs: 20 } });
     const client = await watch(served);
     await client.whenCommented();

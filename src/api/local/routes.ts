@@ -1,6 +1,6 @@
 import { Type } from "@sinclair/typebox";
 import { DownloadError } from "../../core/errors.ts";
-import { operation, textParam } from "../doc.ts";
+import { type Operation, operation, textParam } from "../doc.ts";
 import { type ApiContext, type Family, newRoutes } from "../family.ts";
 import { json } from "../reply.ts";
 import { eventStream } from "../stream.ts";
@@ -18,7 +18,7 @@ const IdParams = open({
   download_id: Type.String({ description: "UUID of the download", minLength: 1 }),
 });
 
-const documented = (spec: Omit<Parameters<typeof operation>[0], "tag" | "error">) =>
+const documented = (spec: Omit<Operation, "tag" | "error">) =>
   operation({ ...spec, tag: "local", error: "LocalError" });
 
 /** Seed 000: start one file of the hub, one stream of all downloads, cancel. */
