@@ -5,6 +5,7 @@ import { type Browser, chromium, type Page } from "playwright-core";
 import { blocks, seed } from "../api/seeds.ts";
 import { type Daemon, startDaemon } from "../support/daemon.ts";
 import { ggufRepo, type Hub, safetensorsRepo, startHub } from "../support/hub.ts";
+import { type OllamaDaemon, startOllamaDaemon } from "../support/ollama-daemon.ts";
 import { type TempDir, tempDir } from "../support/temp.ts";
 
 /** The clients of seed 004 as they stand there, against the built executable. */
@@ -15,6 +16,7 @@ const ROOT = join(import.meta.dir, "../..");
 const text = seed("004");
 
 let hub: Hub;
+let ollama: OllamaDaemon;
 let dir: TempDir;
 let daemon: Daemon;
 let token: string;
@@ -66,18 +68,26 @@ describe.skipIf(text === undefined)("seed 004's own clients", () => {
       ],
       cdnLimits: { rateTotal: 4 * MIB },
     });
+    ollama = await startOllamaDaemon({
+      models: [
+        { name: "llama3:8b", layers: [3 * MIB, 2 * MIB, 1000] },
+        { name: "gemma3:1b", layers: [1000] },
+      ],
+      rate: 6 * MIB,
+    });
     token = hub.addUser("ada", { access: { "acme/gated-gguf": "granted" } });
     const [snippet = ""] = blocks(text ?? "", "typescript");
     await buildPage(dir.at("page", "web"), snippet);
     daemon = await startDaemon({
       dir: dir.path,
       args: ["--web-root", dir.at("page", "web")],
-      env: { HF_ENDPOINT: hub.endpoint, HF_HOME: dir.at("hf") },
+      env: { HF_ENDPOINT: hub.endpoint, HF_HOME: dir.at("hf"), OLLAMA_HOST: ollama.url },
     });
   });
   afterAll(async () => {
     await daemon?.[Symbol.asyncDispose]();
     await hub?.stop();
+    await ollama?.[Symbol.asyncDispose]();
     dir?.[Symbol.dispose]();
   });
 
@@ -130,6 +140,14 @@ describe.skipIf(text === undefined)("seed 004's own clients", () => {
       expect(asked).toEqual([`${daemon.base}/api/models/download?provider=huggingface&model=acme/slow-gguf`]);
       const again = await download("huggingface", "acme/slow-gguf");
       expect([again.outcome, steps(again.seen)]).toEqual([outcome, ["starting", "complete", ""]]);
+    });
+
+    test("R173 R175 a model of Ollama: one percentage over three layers", async () => {
+      const { outcome, seen, wrong } = await download("ollama", "llama3:8b");
+      expect([outcome, wrong]).toEqual(["Model downloaded successfully!", []]);
+      const percents = seen.flatMap(({ percent }) => (typeof percent === "number" ? [percent] : []));
+      expect(percents).toEqual(percents.toSorted((a, b) => a - b));
+      expect(seen.map(({ message }) => message)).toContain("verifying sha256 digest");
     });
 
     test("R173 R180 a gated model: the error is shown, and with a token it comes", async () => {
@@ -200,14 +218,44 @@ describe.skipIf(text === undefined)("seed 004's own clients", () => {
       expect(lines[0]).toStartWith("Download failed: Model 'nonexistent/model' not found on HuggingFace Hub");
     });
 
-    test("R186a the seed's own test of a hub model", async () => {
+    test("R174 R175 the Ollama example prints what the seed shows", async () => {
+      ollama.blobs.clear();
+      await daemon.must("DELETE", "/v1/history");
+      const { code, lines, err } = await run(example('download_model("ollama", "llama3:8b")'));
+      expect([code, err]).toEqual([0, ""]);
+      const shown = (text ?? "").split("**Output:**")[1]?.split("```")[1]?.trim().split("\n") ?? [];
+      expect(shown.length).toBe(8);
+      // Its words for the last line but one contradict its own list of them: A25 decides.
+      const wanted = shown
+        .filter((line) => !/digestname|Progress: 45|Downloaded:/.test(line))
+        .map((line) => line.replace("downloading: verifying", "verifying: verifying"));
+      expect(lines.filter((line) => wanted.includes(line))).toEqual(expect.arrayContaining(wanted));
+      expect(lines[0]).toBe(wanted[0] as string);
+      expect(lines.at(-2)).toBe("  Progress: 100.0%");
+      expect(lines.join("\n")).toMatch(
+        /downloading: pulling [0-9a-f]{12}\n {2}Progress: \d+\.\d%\n {2}Downloaded: \d+ \/ \d+ bytes/,
+      );
+    });
+
+    test("R174 R181 the example with a server of one's own: that one is asked", async () => {
+      const { code, lines, err } = await run(example("http://custom-server:11434"));
+      expect([code, err]).toEqual([0, ""]);
+      expect(lines.at(-1)).toStartWith("Cannot connect to Ollama server at http://custom-server:11434");
+    });
+
+    test("R186a the seed's own tests of both kinds", async () => {
       const scripts = blocks(text ?? "", "bash").flatMap((block) =>
         [...block.matchAll(/python -c "\n([\s\S]*?)\n"/g)].map(([, code]) => code ?? ""),
       );
-      const script = scripts.find((code) => code.includes("huggingface"));
-      const { code, lines, err } = await run(script ?? "raise SystemExit('no script')");
-      expect([scripts.length, code, err]).toEqual([2, 0, ""]);
-      expect(lines.at(-1)).toBe("Successfully downloaded hf-internal-testing/tiny-random-gpt2");
+      const runs = await Promise.all(scripts.map(run));
+      expect(runs.map(({ code, err }) => [code, err])).toEqual([
+        [0, ""],
+        [0, ""],
+      ]);
+      expect(runs.map(({ lines }) => lines.at(-1))).toEqual([
+        "complete: Successfully pulled gemma3:1b",
+        "Successfully downloaded hf-internal-testing/tiny-random-gpt2",
+      ]);
     });
   });
 });
