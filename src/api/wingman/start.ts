@@ -54,7 +54,9 @@ export class Starter {
     if (!isRetry) return report(known);
     try {
       const { download } = await this.#downloads.retry(known.id);
-      return { status: 202, body: presentAnswer(download, "Download queued again") };
+      // By now it may have been claimed; what this request did is to queue it.
+      const queued: Snapshot = { ...download, state: "queued", error: null };
+      return { status: 202, body: presentAnswer(queued, "Download queued again") };
     } catch (error) {
       if (!isLost(error)) throw error;
       return this.#start(pair);
