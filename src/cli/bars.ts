@@ -1,7 +1,7 @@
 import { MultiBar, type SingleBar } from "cli-progress";
 import { isFinished } from "../core/download.ts";
 import { type Display, waitingFor } from "./display.ts";
-import { bar, fit, percent, size, speed, time } from "./format.ts";
+import { bar, fit, percent, safe, size, speed, time } from "./format.ts";
 import type { Terminal } from "./terminal.ts";
 import type { WireDownload } from "./wire.ts";
 
@@ -77,7 +77,10 @@ function downloadLine(download: WireDownload): Line {
   const busy = download.state === "downloading";
   const eta = busy && left !== undefined ? `  ${time(left)} left` : "";
   const rate = speed(download.speed ?? 0);
-  const rest = waitingFor(download) || (busy ? `${rate}${eta}` : download.state);
+  // Before the first byte and behind the last one another program's own words say more than ours.
+  const said = download.status_line === undefined ? undefined : safe(download.status_line);
+  const moving = busy && (total > 0 || said === undefined);
+  const rest = waitingFor(download) || (moving ? `${rate}${eta}` : (said ?? download.state));
   return { label: download.model_id, done, total, rest };
 }
 

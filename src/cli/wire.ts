@@ -13,6 +13,8 @@ export interface WireDownload {
   speed?: number;
   waiting?: { reason: string; until?: number };
   bottleneck?: string;
+  /** What another program that fetches says it is doing. */
+  status_line?: string;
   error_code?: string;
   error_message?: string;
   /** What made it wait, while it is not failed. */

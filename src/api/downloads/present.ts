@@ -99,6 +99,7 @@ function extras(download: Snapshot) {
     speed: Math.round(download.speed),
     connections: download.connections,
     ...optional("bottleneck", download.bottleneck),
+    ...optional("status_line", download.statusLine ?? null),
     ...(waiting === null
       ? {}
       : { waiting: { reason: waiting.reason, ...optional("until", waiting.until ?? null) } }),

@@ -160,6 +160,9 @@ export const DownloadSchema = open(
     bottleneck: Type.Optional(
       word(["remote", "own_limit", "host_limit", "disk", "digest"], "Why it is not faster"),
     ),
+    status_line: Type.Optional(
+      Type.String({ description: "What the program that fetches for us says it is doing, in its own words" }),
+    ),
     waiting: Type.Optional(Waiting),
     error_code: Type.Optional(word(Object.keys(VERDICTS))),
     last_error: Type.Optional(Failure),
