@@ -65,15 +65,28 @@ export async function beginStartup(
   log: Log,
   signal: AbortSignal,
 ): Promise<void> {
-  await downloads.engines.open();
+  const engines: Promise<void>[] = [];
   for (const entry of entries) {
-    if (signal.aborted) return;
+    if (signal.aborted) break;
+    const refused = (thrown: unknown): void => {
+      const { code, message } = toDownloadError(thrown);
+      log.error("a startup download was not started", { entry: entry.number, code, error: message });
+    };
     try {
       const { modelId, state } = (await ensure(downloads, entry.key, entry.request)).download;
       log.info("startup download", { entry: entry.number, model_id: modelId, state });
+      // One engine may take long to load; no other entry waits for it.
+      if (state === "completed") engines.push(ensureEngine(downloads, entry.request).catch(refused));
     } catch (thrown) {
-      const { code, message } = toDownloadError(thrown);
-      log.error("a startup download was not started", { entry: entry.number, code, error: message });
+      refused(thrown);
     }
   }
+  await Promise.all(engines);
+}
+
+/** What was brought before may have lost its engine since; it is named in the configuration, so it is made again. */
+async function ensureEngine(downloads: Downloads, request: StartRequest): Promise<void> {
+  const { engine, ...rest } = request;
+  if (engine === undefined || (await downloads.engines.get(engine.engineId))) return;
+  await downloads.engineRequests.add(engine, { request: rest });
 }
