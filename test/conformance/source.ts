@@ -1,9 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
-import type { SourceRef } from "../../src/core/download.ts";
+import type { File, SourceRef } from "../../src/core/download.ts";
 import { DownloadError, type ErrorCode, VERDICTS } from "../../src/core/errors.ts";
-import type { Http, Secret, Source, SourceContext, StartRequest } from "../../src/core/ports.ts";
+import type { Http, Manifest, Secret, Source, SourceContext, StartRequest } from "../../src/core/ports.ts";
 import { log } from "../http/client.ts";
+import type { Origin } from "../support/origin.ts";
+import { networkConformance } from "./source-network.ts";
+import { type RepositorySubject, repositoryConformance } from "./source-repository.ts";
 
 /** A source in front of a real server, and requests that mean something to it. */
 export interface SourceSubject {
@@ -24,17 +27,37 @@ export interface SourceSubject {
   invalid: readonly { request: StartRequest; code: ErrorCode }[];
   /** Requests that have reached the servers so far. */
   requests(): number;
+  /** For the parts of the suite of these names. */
+  network?: NetworkSubject;
+  repository?: RepositorySubject;
   /** Takes the servers away. */
   stop(): Promise<void>;
 }
 
-const context = (secret: Secret = {}, signal = new AbortController().signal): SourceContext => ({
+/** The servers behind a source, to be misled and listened to. */
+export interface NetworkSubject {
+  /** The server that the source asks. */
+  origin: Origin;
+  /** Others that it leads to, whose bytes are not its own: of them `elsewhere` is fetched. */
+  strangers: readonly Origin[];
+  /** Asked for with the secrets, and brought by a stranger. */
+  elsewhere: StartRequest;
+  /** Which request of resolving `one` is in the middle of it, from 1. */
+  middle: number;
+  /** Answers every request with 429 for so many seconds. */
+  limit(seconds: number): void;
+}
+
+/** Parts of the suite that a source takes beside what all of them do; the subject then has to have them. */
+export type Part = "network" | "repository";
+
+export const context = (secret: Secret = {}, signal = new AbortController().signal): SourceContext => ({
   secret,
   signal,
   log,
 });
 
-async function failure(run: () => unknown): Promise<DownloadError> {
+export async function failure(run: () => unknown): Promise<DownloadError> {
   try {
     await run();
   } catch (error) {
@@ -44,15 +67,45 @@ async function failure(run: () => unknown): Promise<DownloadError> {
   throw new Error("it did not fail");
 }
 
+/** A request as the runner leads it: parsed, stored, read again, resolved. */
+export class Asked {
+  readonly ref: SourceRef;
+  readonly secret: Secret;
+
+  constructor(
+    private readonly it: Pick<SourceSubject, "source" | "http">,
+    request: StartRequest,
+  ) {
+    this.ref = JSON.parse(JSON.stringify(it.source.parse(request)));
+    this.secret = it.source.secretOf?.(request) ?? {};
+  }
+
+  resolve(signal?: AbortSignal): Promise<Manifest> {
+    return this.it.source.resolve(this.ref, context(this.secret, signal));
+  }
+
+  /** The bytes that `locate` leads to now. */
+  async fetch(file: Pick<File, "path" | "locator">): Promise<{ status: number; url: string; bytes: Buffer }> {
+    const asked = await this.it.source.locate(this.ref, file, context(this.secret));
+    const response = await this.it.http.request(asked);
+    const parts: Uint8Array[] = [];
+    for (let part = await response.read(); part; part = await response.read()) parts.push(part);
+    return { status: response.status, url: response.url, bytes: Buffer.concat(parts) };
+  }
+}
+
 /** What every source owes to the manager, the runner and the user. */
-export function sourceConformance(name: string, start: () => Promise<SourceSubject>): void {
+export function sourceConformance(
+  name: string,
+  start: () => Promise<SourceSubject>,
+  parts: readonly Part[] = [],
+): void {
   describe(`${name}: conformance of a source`, () => {
     let it: SourceSubject;
     beforeAll(async () => {
       it = await start();
     });
     afterAll(() => it.stop());
-
     test("accepts, parse, secretOf and defaultModelId ask nobody and always say the same", () => {
       const before = it.requests();
       for (const request of [it.one, it.same, it.other, it.secret]) {
@@ -97,20 +150,16 @@ export function sourceConformance(name: string, start: () => Promise<SourceSubje
 
     test("what resolve promises is what locate leads to, after the row has been stored and read", async () => {
       for (const request of [it.one, it.secret]) {
-        const ref: SourceRef = JSON.parse(JSON.stringify(it.source.parse(request)));
-        const secret = it.source.secretOf?.(request) ?? {};
-        const { files } = await it.source.resolve(ref, context(secret));
+        const asked = new Asked(it, request);
+        const { files } = await asked.resolve();
         expect(files).toHaveLength(1);
         const file = files[0]!;
         for (const text of it.secrets) expect(JSON.stringify(files)).not.toContain(text);
         const before = it.requests();
-        const asked = await it.source.locate(ref, file, context(secret));
+        await it.source.locate(asked.ref, file, context(asked.secret));
         expect(it.requests()).toBe(before);
-        const response = await it.http.request(asked);
-        expect(response.status).toBe(200);
-        const parts: Uint8Array[] = [];
-        for (let part = await response.read(); part; part = await response.read()) parts.push(part);
-        const bytes = Buffer.concat(parts);
+        const { status, bytes } = await asked.fetch(file);
+        expect(status).toBe(200);
         expect(Buffer.compare(bytes, it.content)).toBe(0);
         expect(file.size).toBe(bytes.length);
         if (file.digest) expect(file.digest.hex).toBe(digestOf(file.digest.algorithm, bytes));
@@ -118,8 +167,7 @@ export function sourceConformance(name: string, start: () => Promise<SourceSubje
     });
 
     test("what is not there is a typed final error that says what and where", async () => {
-      const ref = it.source.parse(it.missing.request);
-      const error = await failure(() => it.source.resolve(ref, context()));
+      const error = await failure(() => new Asked(it, it.missing.request).resolve());
       expect(error.code).toBe(it.missing.code);
       expect(VERDICTS[error.code]).toBe("final");
       expect(error.message.length).toBeGreaterThan(30);
@@ -129,22 +177,23 @@ export function sourceConformance(name: string, start: () => Promise<SourceSubje
       const stop = new AbortController();
       const reason = new Error("enough");
       stop.abort(reason);
-      const ref = it.source.parse(it.one);
-      await expect(it.source.resolve(ref, context({}, stop.signal))).rejects.toBe(reason);
+      await expect(new Asked(it, it.one).resolve(stop.signal)).rejects.toBe(reason);
     });
 
+    if (parts.includes("repository")) repositoryConformance(() => it);
+    if (parts.includes("network")) networkConformance(() => it);
+
     test("a server that is gone is an error to try again, without secrets", async () => {
-      const ref = it.source.parse(it.secret);
-      const secret = it.source.secretOf?.(it.secret) ?? {};
+      const asked = new Asked(it, it.secret);
       await it.stop();
-      const error = await failure(() => it.source.resolve(ref, context(secret)));
+      const error = await failure(() => asked.resolve());
       expect(VERDICTS[error.code]).toBe("retry");
       for (const text of it.secrets) expect(`${error.message} ${error.cause ?? ""}`).not.toContain(text);
     });
   });
 }
 
-function digestOf(algorithm: string, bytes: Uint8Array): string {
+export function digestOf(algorithm: string, bytes: Uint8Array): string {
   if (algorithm !== "git-sha1") return createHash(algorithm).update(bytes).digest("hex");
   return createHash("sha1").update(`blob ${bytes.length}\0`).update(bytes).digest("hex");
 }

@@ -111,6 +111,45 @@ export function safetensorsRepo(id: string, { shards = 2, sizeOfEach = 1 << 20 }
   };
 }
 
+export interface MlxRepoOptions {
+  size?: number;
+  /** Which of the signs it has (protocols/others.md §5); default all. */
+  signs?: readonly ("card" | "config" | "weights")[];
+}
+
+/** What mlx-lm's converter uploads: weights with an index even where they are one file, and a quantized configuration. */
+export function mlxRepo(id: string, { size = 1 << 20, signs }: MlxRepoOptions = {}): RepoSpec {
+  const has = (sign: "card" | "config" | "weights") =>
+    (signs ?? ["card", "config", "weights"]).includes(sign);
+  const path = "model.safetensors";
+  const tensor = "model.embed_tokens.weight";
+  const quantization = { group_size: 64, bits: 4, mode: "affine" };
+  // GPTQ and AWQ write this member too: no sign of MLX.
+  const foreign = { quantization_config: { quant_method: "gptq", bits: 4, group_size: 128 } };
+  const quantized = has("config") ? { quantization, quantization_config: quantization } : foreign;
+  const header = safetensorsHeader(tensor, size, has("weights") ? "mlx" : "pt");
+  const index = { metadata: { total_size: size, total_parameters: size }, weight_map: { [tensor]: path } };
+  const text = (value: unknown) => `${JSON.stringify(value, null, 4)}\n`;
+  return {
+    id,
+    files: [
+      gitattributes,
+      readme(id, has("card") ? "mlx" : "transformers"),
+      { path: "config.json", content: text({ model_type: "llama", hidden_size: 64, ...quantized }) },
+      { path: "model.safetensors.index.json", content: text(index) },
+      { path: "tokenizer.json", content: text({ version: "1.0", model: { type: "BPE", vocab: {} } }) },
+      { path: "chat_template.jinja", content: "{{ messages }}\n" },
+      { path, content: withHead(header, seedOf(`${id}/${path}`), size) },
+    ],
+    info: {
+      pipeline_tag: "text-generation",
+      library_name: has("card") ? "mlx" : "transformers",
+      tags: [...(has("card") ? ["mlx"] : []), "safetensors", "license:mit", "region:us"],
+      cardData: { license: "mit" },
+    },
+  };
+}
+
 /** Many small git files of 200 to 4 000 bytes in folders of a hundred. */
 export function smallFilesRepo(id: string, count = 2_000): RepoSpec {
   const files = Array.from({ length: count }, (_, i): FileSpec => {
