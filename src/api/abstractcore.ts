@@ -5,7 +5,7 @@ import { type DownloadError, toDownloadError } from "../core/errors.ts";
 import type { FeedEvent, Snapshot } from "../core/feed.ts";
 import { Narration } from "./abstractcore/narration.ts";
 import { errorText } from "./abstractcore/providers.ts";
-import { DownloadQuery, providerOf, startRequest } from "./abstractcore/request.ts";
+import { askedFor, DownloadQuery, startRequest } from "./abstractcore/request.ts";
 import {
   eventText,
   headOnly,
@@ -112,7 +112,7 @@ function subjectOf(
   hubToken: string | null,
   resumed: Extract<Resumed, { isOver: false }> | undefined,
 ): Subject {
-  const asked = { provider: providerOf(query), model: query.model.trim() };
+  const asked = askedFor(query);
   const narration = new Narration(asked, resumed?.percent);
 
   /** Id of the download to tell of. Who comes back after a break starts nothing, whatever has become of it. */

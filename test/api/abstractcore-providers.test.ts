@@ -3,6 +3,8 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { type Hub, safetensorsRepo, startHub } from "../support/hub.ts";
 import { type OllamaDaemon, startOllamaDaemon } from "../support/ollama-daemon.ts";
+import { ordinaryModel, startOllamaRegistry } from "../support/ollama-registry.ts";
+import { startOrigin } from "../support/origin.ts";
 import { EventClient } from "./event-client.ts";
 import { type Body, MB, type Served, serve } from "./support.ts";
 
@@ -147,6 +149,34 @@ describe("ollama", () => {
     expect(client.messages.at(-1)?.data).toEqual({ error: "Download cancelled" });
     await daemon.waitFor(({ active }) => active.length === 0, "the pull to stop");
   });
+});
+
+test("R186 a provider is one of the sources: any URL goes the same way", async () => {
+  await using origin = await startOrigin({ resources: [{ path: "/m.gguf", seed: 1, size: MB }] });
+  await using served = await serve();
+  const events = await all(
+    served,
+    path({ provider: "url", model: `${origin.url("/m.gguf")}?signature=abc` }),
+  );
+  expect(steps(events)).toEqual(["starting", "downloading", "verifying", "complete", "done"]);
+  expect(events.at(-2)).toMatchObject({ percent: 100, total_bytes: MB });
+  const told = JSON.stringify([events, served.logged, await served.product.downloads.active()]);
+  expect(told).not.toContain("abc");
+});
+
+test("R186 ollama-registry needs no daemon: layers are verified and rest in Ollama's directory", async () => {
+  await using registry = await startOllamaRegistry({ models: [ordinaryModel("tiny")] });
+  await using served = await serve({ product: { ollamaRegistry: registry.endpoint } });
+  const events = await all(served, path({ provider: "ollama-registry", model: "tiny" }));
+  expect(steps(events)).toEqual(["starting", "downloading", "verifying", "complete", "done"]);
+  const messages = events.map(({ message }) => message);
+  expect(messages[0]).toBe("Pulling tiny from the Ollama registry...");
+  expect(messages).toContain("verifying sha256 digest");
+  expect(messages.at(-2)).toBe("Successfully pulled tiny");
+  const again = await all(served, path({ provider: "ollama-registry", model: "tiny" }));
+  expect(statuses(again)).toEqual(["starting", "complete", "done"]);
+  const missing = await all(served, path({ provider: "ollama-registry", model: "none" }));
+  expect(missing.at(-1).error).toStartWith("Model 'none' not found on the Ollama registry");
 });
 
 const asDisposable = (rule: { remove(): void }): Disposable => ({ [Symbol.dispose]: () => rule.remove() });

@@ -62,7 +62,7 @@ const snapshotsOf = (served: Served) =>
   join(served.product.dir, "hub", "models--acme--small-gguf", "snapshots");
 
 describe("GET /api/models/download", () => {
-  test("R165-R170 R173 R176 R178 A25 a whole repository, from starting to done", async () => {
+  test("R165 R166 R167 R168 R169 R170 R173 R176 R178 A25 a whole repository, from starting to done", async () => {
     await using served = await product();
     const client = await listen(served, hf(SMALL));
     await client.whenEnded();

@@ -1,10 +1,11 @@
 import { type Static, Type } from "@sinclair/typebox";
 import { DownloadError } from "../../core/errors.ts";
 import type { StartRequest } from "../../core/ports.ts";
+import { publicUrl } from "../../core/redact.ts";
 import { textParam } from "../doc.ts";
 import { withoutUndefined } from "../downloads/start.ts";
 import { open } from "../wire.ts";
-import { refusedProvider } from "./providers.ts";
+import { type Asked, refusedProvider } from "./providers.ts";
 
 const Layout = Type.Union([Type.Literal("hf-cache"), Type.Literal("flat")], {
   description: "hf-cache (default): the Hugging Face cache; flat: the models directory",
@@ -48,12 +49,13 @@ export function startRequest(
   const refusal = refusedProvider(provider, supported);
   if (refusal !== undefined) throw new DownloadError("unsupported_provider", refusal, { param: "provider" });
   const model = query.model.trim();
+  const isUrl = /^https?:\/\//i.test(model);
   const token = given(query.token) ?? given(header ?? undefined);
   if (token !== undefined && !/^[\u0021-\u007e]+$/.test(token))
     throw new DownloadError("invalid_request", "'token' has characters no token has.", { param: "token" });
   return withoutUndefined({
     provider,
-    ...(/^https?:\/\//i.test(model) ? { url: model } : { model }),
+    ...(isUrl ? { url: model } : { model }),
     token,
     baseUrl: given(query.base_url),
     revision: given(query.revision),
@@ -61,4 +63,10 @@ export function startRequest(
   });
 }
 
-export const providerOf = ({ provider }: DownloadQuery): string => provider.trim().toLowerCase();
+const providerOf = ({ provider }: DownloadQuery): string => provider.trim().toLowerCase();
+
+/** What is asked for, as messages may name it: a query of a URL may be a signature. */
+export const askedFor = (query: DownloadQuery): Asked => {
+  const model = query.model.trim();
+  return { provider: providerOf(query), model: model.includes("://") ? publicUrl(model) : model };
+};
