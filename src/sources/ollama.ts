@@ -97,7 +97,7 @@ const sameServer = (url: string): string => {
  */
 function parseServer(http: Http, text: string, own: string): string | undefined {
   const given = URL.parse(text);
-  const isPlain = given !== null && given.search === "" && given.username === "" && given.password === "";
+  const isPlain = given !== null && !/[?#@]/.test(text);
   if (isPlain && /^https?:$/.test(given.protocol) && sameServer(text) === sameServer(own)) return undefined;
   let url: URL;
   try {

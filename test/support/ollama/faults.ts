@@ -21,8 +21,8 @@ export type OllamaFault =
   | { kind: "fall"; at: number; by: number }
   /** The answer leaves in pieces of so many bytes, wherever lines begin and end. */
   | { kind: "pieces"; bytes: number }
-  /** Just these bytes after the head, then the end (or the cut). */
-  | { kind: "lines"; lines: readonly string[]; then?: "end" | "cut" | "hang" };
+  /** Just these bytes after the first line, then the end, a cut or silence. */
+  | { kind: "lines"; lines: readonly string[]; ending?: "end" | "cut" | "hang" };
 
 export interface OllamaMatch {
   /** Name as asked for. */

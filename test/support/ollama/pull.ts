@@ -161,8 +161,8 @@ export class Pull {
     for (const { fault, released } of this.#faults) {
       if (fault.kind !== "lines" || this.#over) continue;
       for (const line of fault.lines) await this.#write(line);
-      if (fault.then === "hang") await Promise.race([released, this.#gone.promise]);
-      if (fault.then === "cut") this.#cut();
+      if (fault.ending === "hang") await Promise.race([released, this.#gone.promise]);
+      if (fault.ending === "cut") this.#cut();
       else this.#finish();
     }
   }
