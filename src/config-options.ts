@@ -7,7 +7,7 @@ export const LOG_LEVELS = ["debug", "info", "warning", "error"] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 export type LogFormat = "text" | "json";
 /** Runtimes of this build, the default first; the same as in `engines/index.ts`. */
-export const ENGINE_RUNTIMES = ["register", "llama-server"] as const;
+export const ENGINE_RUNTIMES = ["register", "llama-server", "ollama"] as const;
 export type EngineRuntimeName = (typeof ENGINE_RUNTIMES)[number];
 
 /** One value per option of the table below. Times in milliseconds, rates in bytes per second (0 = no limit). */

@@ -79,6 +79,8 @@ async function openService(config: Config, options: OpenOptions = {}): Promise<S
       runtimes: createRuntimes({
         standard: config.engineRuntime,
         llamaServer: config.llamaServer,
+        ollamaUrl: config.ollamaUrl,
+        digests: transfer.digests,
         environment,
         http,
         clock,

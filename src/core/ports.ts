@@ -46,10 +46,11 @@ export interface Credentials {
 
 export interface HttpRequest {
   url: string;
-  method?: "GET" | "HEAD" | "POST";
+  method?: "GET" | "HEAD" | "POST" | "DELETE";
   headers?: Record<string, string>;
   credentials?: Credentials;
-  body?: string;
+  /** Of a POST or DELETE. A Blob of a file is streamed from disk. */
+  body?: string | Blob;
   signal?: AbortSignal;
   /** `follow` (default): by hand, at most 10 hops, each checked. `manual`: a 3xx is an answer. */
   redirect?: "follow" | "manual";

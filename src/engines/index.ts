@@ -1,5 +1,6 @@
-import type { EngineRuntime, Http } from "../core/ports.ts";
+import type { Digests, EngineRuntime, Http } from "../core/ports.ts";
 import { type LlamaServerOptions, llamaServer } from "./llama-server.ts";
+import { ollama } from "./ollama.ts";
 import { register } from "./register.ts";
 
 export interface RuntimeOptions {
@@ -11,6 +12,7 @@ export interface RuntimeOptions {
   environment?: LlamaServerOptions["environment"];
   ollamaUrl?: string;
   http: Http;
+  digests: Digests;
   clock: LlamaServerOptions["clock"];
   log: LlamaServerOptions["log"];
 }
@@ -26,6 +28,12 @@ export function createRuntimes(options: RuntimeOptions): EngineRuntime[] {
       clock,
       log,
       ...(options.llamaTiming && { timing: options.llamaTiming }),
+    }),
+    ollama({
+      url: options.ollamaUrl ?? "http://127.0.0.1:11434",
+      http: options.http,
+      digests: options.digests,
+      log,
     }),
   ];
   const isStandard = ({ name }: EngineRuntime): boolean => name === (options.standard ?? register.name);

@@ -12,7 +12,7 @@ export interface Hop {
   url: URL;
   method: NonNullable<HttpRequest["method"]>;
   headers: Headers;
-  body?: string;
+  body?: string | Blob;
   /** The operator named this address. */
   trusted: boolean;
   connectTimeoutMs: number;

@@ -80,7 +80,7 @@ export function createHttp(options: HttpOptions): HttpClient {
         url,
         method,
         headers: headersFor(url),
-        body: method === "POST" ? request.body : undefined,
+        body: method === "POST" || method === "DELETE" ? request.body : undefined,
         trusted,
         connectTimeoutMs: request.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
         headerTimeoutMs: request.headerTimeoutMs ?? HEADER_TIMEOUT_MS,

@@ -66,9 +66,10 @@ describe("A16 register reads GGUF", () => {
     using dir = tempDir("model");
     const path = writeModel(dir.at("m.gguf"));
     const http = { request: () => Promise.reject(new Error("asked")), check: (url: string) => new URL(url) };
+    const digests = { file: () => Promise.reject(new Error("hashed")) };
     const clock = { now: () => 0, monotonic: () => 0, sleep: async () => {} };
     const log = { debug() {}, info() {}, warn() {}, error() {} };
-    const runtimes = createRuntimes({ http, clock, log });
+    const runtimes = createRuntimes({ http, digests, clock, log });
     for (const runtime of runtimes) {
       const { state, endpoint } = await runtime.create(
         engineSpec("e", { loadImmediately: false }),

@@ -160,7 +160,15 @@ export class OllamaDaemon implements AsyncDisposable {
     if (!model) return refuse(answer, 404, `model '${asked}' not found`);
     if (path === "/api/show") {
       const { details, capabilities, modified_at } = tagOf(name, model);
-      return reply(answer, 200, { modelfile: "", details, model_info: {}, capabilities, modified_at });
+      const { license = "" } = model.created ?? {};
+      return reply(answer, 200, {
+        modelfile: "",
+        license,
+        details,
+        model_info: {},
+        capabilities,
+        modified_at,
+      });
     }
     this.installed.delete(name);
     this.#changed();

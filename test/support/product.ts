@@ -105,7 +105,7 @@ export async function openProduct(options: ProductOptions = {}): Promise<Product
   const secrets = await openSecrets(`${dir}/data`);
   const journal = new Journal(db, clock, log);
   const { digests } = transfer;
-  const runtimes = createRuntimes({ http, clock, log, ...engines });
+  const runtimes = createRuntimes({ http, digests, clock, log, ...engines });
   const downloads = await Downloads.open(
     { db, clock, log, sources, storage, transfer, digests, runtimes, secrets, journal },
     {
