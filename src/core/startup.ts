@@ -56,8 +56,8 @@ function keyOf(
 }
 
 /**
- * Starts the engines that ran with the last process, then what is neither on its way nor there. One that cannot be started is told in the log and keeps no other from
- * starting. Stops between two of them when `signal` says so.
+ * Starts the engines that ran with the last process, then what is neither on its way nor there. One that cannot be
+ * started is told in the log and keeps no other from starting. Stops between two of them when `signal` says so.
  */
 export async function beginStartup(
   downloads: Downloads,
@@ -65,6 +65,8 @@ export async function beginStartup(
   log: Log,
   signal: AbortSignal,
 ): Promise<void> {
+  // Does not wait until they are ready.
+  await downloads.engines.open();
   const engines: Promise<void>[] = [];
   for (const entry of entries) {
     if (signal.aborted) break;
