@@ -1,4 +1,5 @@
 import type { Clock, PartFile } from "../core/ports.ts";
+import { Batch } from "./batch.ts";
 
 export interface Written {
   /** First byte of the run this writer has written without a gap. */
@@ -13,8 +14,7 @@ export interface Written {
  * that a slow disk holds up neither the event loop nor more than two batches of memory.
  */
 export class BatchWriter {
-  private batch: Uint8Array[] = [];
-  private length = 0;
+  private batch = new Batch();
   private flushedAt: number;
   private runStart: number;
   /** Position of the batch. */
@@ -39,16 +39,15 @@ export class BatchWriter {
 
   /** Where the next chunk belongs. */
   get next(): number {
-    return this.at + this.length;
+    return this.at + this.batch.length;
   }
 
   /** Takes a chunk that belongs behind everything given so far; the caller waits for the promise, if there is one. */
   push(chunk: Uint8Array): Promise<void> | undefined {
     if (this.failure !== undefined) throw this.failure;
-    this.batch.push(chunk);
-    this.length += chunk.length;
+    this.batch.add(chunk);
     this.tick(this.clock.monotonic());
-    if (this.length < this.limit) return undefined;
+    if (this.batch.length < this.limit) return undefined;
     if (!this.inFlight) {
       this.flush();
       return undefined;
@@ -65,12 +64,12 @@ export class BatchWriter {
 
   /** Writes what has been waiting too long. Called every few milliseconds, and by chunks that come late enough. */
   tick(now: number): void {
-    if (this.length > 0 && !this.inFlight && now - this.flushedAt >= this.maxAgeMs) this.flush();
+    if (this.batch.length > 0 && !this.inFlight && now - this.flushedAt >= this.maxAgeMs) this.flush();
   }
 
   /** Everything given is on disk when this resolves. Rejects with the error of the first write that failed. */
   async finish(): Promise<void> {
-    while (this.failure === undefined && (this.inFlight || this.length > 0)) {
+    while (this.failure === undefined && (this.inFlight || this.batch.length > 0)) {
       if (!this.inFlight) this.flush();
       await this.inFlight;
     }
@@ -80,26 +79,26 @@ export class BatchWriter {
   private async drained(): Promise<void> {
     await this.inFlight;
     if (this.failure !== undefined) throw this.failure;
-    if (!this.inFlight && this.length >= this.limit) this.flush();
+    if (!this.inFlight && this.batch.length >= this.limit) this.flush();
   }
 
   private flush(): void {
-    const { batch, length, at: start } = this;
-    this.batch = [];
-    this.length = 0;
-    this.at += length;
+    const { batch, at: start } = this;
+    this.batch = new Batch();
+    this.at += batch.length;
     const end = this.at;
     this.flushedAt = this.clock.monotonic();
     this.inFlight = this.write(start, end, batch);
   }
 
-  private async write(start: number, end: number, batch: readonly Uint8Array[]): Promise<void> {
+  private async write(start: number, end: number, batch: Batch): Promise<void> {
     try {
-      await this.part.write(start, batch);
+      await this.part.write(start, batch.chunks);
       this.onWritten({ runStart: this.runStart, start, end });
     } catch (error) {
       this.failure ??= error ?? new Error("write failed");
     } finally {
+      batch.release();
       this.inFlight = undefined;
     }
   }
