@@ -34,7 +34,7 @@ const TEXTS = [
 ];
 const VALUES = [...TEXTS, null, true, -1, 0.5, 2 ** 53, 1e300, [], [[]], {}, { a: { b: [1] } }];
 const MEMBERS =
-  "url repo_id filename include revision provider model model_id sha256 headers token priority retry layout engine action before position key paused".split(
+  "url repo_id filename include revision provider model model_id sha256 headers token priority retry layout engine action before position key paused ModelRepo FilePath".split(
     " ",
   );
 
@@ -69,7 +69,7 @@ test("G14 whatever is sent, no answer is a 5xx and every refusal has its family'
     const path = pick(targets).replace(/\{\w+\}/g, () => encodeURIComponent(pick(TEXTS)));
     const query = below(3)
       ? ""
-      : `?${pick(["limit", "cursor", "state", "q", "files", "repo"])}=${encodeURIComponent(pick(TEXTS))}`;
+      : `?${pick(["limit", "cursor", "state", "q", "files", "repo", "ModelRepo", "FilePath"])}=${encodeURIComponent(pick(TEXTS))}`;
     const method = pick(["GET", "POST", "POST", "PATCH", "DELETE", "PUT"]);
     const type = { "Content-Type": pick(["application/json", "application/json", "text/plain"]) };
     const sent = method === "GET" ? undefined : body();

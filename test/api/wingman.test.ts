@@ -50,7 +50,7 @@ async function fetched(file: string): Promise<Body> {
 }
 
 describe("/api/download", () => {
-  test("R139 R145 R147 R154 R155 R161 A12 what is new is queued with 202, goes on by itself and arrives", async () => {
+  test("R139 R143 R145 R147 R154 R155 R161 A12 what is new is queued with 202, goes on by itself and arrives", async () => {
     const file = pathOf("one");
     const held = hold(hub, REPO, file, 1000);
     const [status, body] = await start(file);
@@ -63,7 +63,7 @@ describe("/api/download", () => {
     ]);
     held.remove();
     held.release();
-    // R143: nobody is connected meanwhile.
+    // Nobody is connected meanwhile.
     const done = await served.product.reaches(body.id, "completed");
     expect(await sha256File(done.localPath as string)).toBe(hub.repo(REPO).file(file).sha256);
     expect(done.localPath).toBe(join(served.product.models, REPO, file));
