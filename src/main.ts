@@ -41,6 +41,8 @@ async function openService(config: Config, options: OpenOptions = {}): Promise<S
     allowPrivate: config.apiKey === null && !config.noAuth,
     allowAddresses: [...config.allowAddress],
     ...(config.proxy === null ? {} : { proxy: config.proxy }),
+    // What runs on this machine, such as an Ollama server, is not outside.
+    noProxy: ["localhost", "127.0.0.0/8", "::1"],
     ...(config.caFile === null ? {} : { caFile: config.caFile }),
     ownPorts: () => addresses.map(({ hostname, port }) => ({ host: hostname, port })),
     clock,

@@ -148,6 +148,18 @@ test("R175 pull ollama:three waits for the model, says so, and prints no path", 
   expect([files.code, files.out]).toEqual([0, "no files"]);
 });
 
+test("F72 a proxy for the outside is not asked for the server on this machine", async () => {
+  using dir = tempDir("ollama");
+  fresh(100 * MB);
+  const env = { OLLAMA_HOST: ollama.url, MODELHAUL_DATA_DIR: dir.at("data") };
+  const proxy = { MODELHAUL_PROXY: "http://127.0.0.1:9" };
+  const { code, err } = await runExecutable(
+    ["pull", "ollama:three"],
+    cleanEnv(dir.path, { ...env, ...proxy }),
+  );
+  expect([code, err]).toEqual([0, expect.stringContaining("three: completed")]);
+});
+
 test("R179 R181 pull says what is wrong: no such model, no server", async () => {
   using dir = tempDir("ollama");
   fresh(100 * MB);

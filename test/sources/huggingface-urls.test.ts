@@ -27,7 +27,7 @@ describe("which URLs are the hub's", () => {
     });
 
   test("other providers are nobody's, an endpoint below a path is understood", () => {
-    expect(sources().find((s) => s.accepts({ provider: "ollama", model: "x" }))).toBeUndefined();
+    expect(sources().find((s) => s.accepts({ provider: "openai", model: "x" }))).toBeUndefined();
     const [hf] = sources("https://mirror.example/hf/");
     expect(hf!.parse({ url: "https://mirror.example/hf/a/b/resolve/main/x.gguf" })).toMatchObject({
       repo: "a/b",
