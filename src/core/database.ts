@@ -162,6 +162,8 @@ export type EngineState = "created" | "loading" | "loaded" | "stopped" | "failed
 /** What a model file says of itself in its header; null where it says nothing. */
 export interface ModelDetails {
   format: "gguf" | "safetensors" | "other";
+  /** Of a folder, the file that a loader opens. */
+  file?: string;
   architecture: string | null;
   quantization: string | null;
   contextLength: number | null;

@@ -72,6 +72,7 @@ export class Engines {
 
   /**
    * Makes an engine of a file or folder; its record is kept once it is there. One of the same id is replaced.
+   * Of a folder only the files of `among` count, when given.
    * Throws `engine_failed`, or the signal's reason; nothing is left running then.
    */
   create(
@@ -80,6 +81,7 @@ export class Engines {
     downloadId: string | null,
     signal: AbortSignal,
     warn: (text: string) => void = () => {},
+    among?: readonly string[],
   ): Promise<Engine> {
     return this.#one(spec.engineId, async (overtaken) => {
       const runtime = this.#runtimeFor(spec.inferenceEngine);
@@ -87,7 +89,7 @@ export class Engines {
       if (before) await this.#halt(before);
       const both = AbortSignal.any([signal, overtaken]);
       try {
-        const report = await runtime.create(spec, path, both);
+        const report = await runtime.create(spec, path, both, among);
         for (const warning of report.warnings) warn(warning);
         return await this.#keep(runtime, spec, path, downloadId, report, before);
       } catch (thrown) {
@@ -112,7 +114,10 @@ export class Engines {
       await this.#write(id, { state: "loading", endpoint: null, error: null });
       try {
         const spec = { ...specOf(engine), loadImmediately: true };
-        const { state, endpoint, details } = await runtime.create(spec, engine.path, overtaken);
+        const { file } = engine.details ?? {};
+        const report = await runtime.create(spec, file ?? engine.path, overtaken);
+        const details = report.details && { ...(file !== undefined && { file }), ...report.details };
+        const { state, endpoint } = report;
         return await this.#write(id, { state, endpoint, details, error: null });
       } catch (thrown) {
         if (this.#closed) throw failure(thrown);

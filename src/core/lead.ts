@@ -217,8 +217,10 @@ async function createEngine(attempt: Attempt): Promise<void> {
   await attempt.write({ state: "creating_engine" });
   const path = attempt.row.localPath ?? attempt.plan.localPath;
   const { engines } = attempt.tools;
+  // Its folder may hold other quantizations, brought before.
+  const among = attempt.files.flatMap(({ target }) => target ?? []);
   const { id } = attempt.row;
-  const { modelType } = await engines.create(spec, path, id, attempt.signal, attempt.warn);
+  const { modelType } = await engines.create(spec, path, id, attempt.signal, attempt.warn, among);
   // By name it was a guess (A23).
   if (modelType !== attempt.row.modelType || modelType !== spec.modelType)
     await attempt.write({ modelType, engine: { ...spec, modelType } });

@@ -308,10 +308,16 @@ export interface EngineRuntime {
   /** What it starts goes with our process: what was loaded is started again with the next one. */
   readonly resident?: boolean;
   /**
-   * Judges the file (or folder) and, with `loadImmediately`, makes the engine ready; also starts a stopped one again.
-   * Rejects with `engine_failed` or the signal's reason; nothing is left running then.
+   * Judges the file (or folder, of which only `among` count when given) and, with `loadImmediately`, makes the engine
+   * ready; also starts a stopped one again. Rejects with `engine_failed` or the signal's reason; nothing is left
+   * running then.
    */
-  create(spec: EngineSpec, path: string, signal: AbortSignal): Promise<EngineReport>;
+  create(
+    spec: EngineSpec,
+    path: string,
+    signal: AbortSignal,
+    among?: readonly string[],
+  ): Promise<EngineReport>;
   /** Ends what runs; resolves when it has ended. Stopping what does not run is no error. */
   stop?(engine: Engine): Promise<void>;
   /** As `stop`, and takes out what the runtime keeps elsewhere. Absent: `stop` is all there is to do. */

@@ -39,8 +39,8 @@ export function llamaServer(options: LlamaServerOptions): EngineRuntime {
   return {
     name: PROGRAM,
     resident: true,
-    async create(spec, path, signal) {
-      const { file, details, modelType, warnings } = await inspect(spec, path, signal);
+    async create(spec, path, signal, among) {
+      const { file, details, modelType, warnings } = await inspect(spec, path, signal, among);
       if (details.format !== "gguf")
         throw new DownloadError(
           "engine_failed",

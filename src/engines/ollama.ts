@@ -43,8 +43,8 @@ export function ollama({ url, http, digests, log }: OllamaOptions): EngineRuntim
 
   return {
     name: "ollama",
-    async create(spec, path, signal) {
-      const { files, details, modelType, warnings } = await inspect(spec, path, signal);
+    async create(spec, path, signal, among) {
+      const { files, details, modelType, warnings } = await inspect(spec, path, signal, among);
       if (details.format !== "gguf")
         throw new DownloadError(
           "engine_failed",

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from "bun:test";
-import { existsSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { basename } from "node:path";
 import type { Engine } from "../../src/core/ports.ts";
 import type { Timing } from "../../src/engines/llama-server/supervised.ts";
@@ -329,6 +329,23 @@ describe("A16 llama-server: stop, start, remove, log", () => {
     expect(waiting.error).toContain("It is being started again.");
     expect((await world.product.downloads.engines.stop("e")).state).toBe("stopped");
     expect(world.program.starts()).toHaveLength(1);
+  });
+
+  test("of a folder only the download's own files count, now and when it is started again", async () => {
+    await using world = await open();
+    const folder = world.dir.at("folder");
+    mkdirSync(folder);
+    writeModel(`${folder}/a-earlier.gguf`);
+    const own = ["README.md", "b-Q8_0.gguf"].map((name) => `${folder}/${name}`);
+    writeModel(own[1] as string);
+    const { engines } = world.product.downloads;
+    const created = await engines.create(engineSpec("e"), folder, null, never, undefined, own);
+    expect([created.path, created.details?.file]).toEqual([folder, own[1]]);
+    for (let again = 0; again < 2; again++) {
+      await engines.stop("e");
+      await engines.start("e");
+    }
+    expect(world.program.starts().map(({ args }) => args[1])).toEqual([own[1], own[1], own[1]] as string[]);
   });
 
   test("created again under the same id, the old process ends first", async () => {

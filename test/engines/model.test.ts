@@ -319,6 +319,7 @@ describe("A16 register reads safetensors and others", () => {
     expect(modelType).toBe("llm");
     expect(details).toEqual({
       format: "safetensors",
+      file: dir.at("model.safetensors"),
       architecture: "qwen2",
       quantization: "BF16",
       contextLength: 1000,

@@ -20,11 +20,13 @@ export interface ModelFiles {
   expected: number;
 }
 
-/** Undefined for a folder without a model. Rejects when the path cannot be read. */
-export async function modelFiles(path: string): Promise<ModelFiles | undefined> {
+/** Undefined for a folder without a model; only `among` count in it, when given. Rejects when the path cannot be read. */
+export async function modelFiles(path: string, among?: readonly string[]): Promise<ModelFiles | undefined> {
   const info = await stat(path);
   if (!info.isDirectory()) return set(path);
-  const found = await walk(path, DEEPEST, { left: MOST_ENTRIES });
+  const found =
+    among?.filter((file) => !COMPANION.test(basename(file))) ??
+    (await walk(path, DEEPEST, { left: MOST_ENTRIES }));
   for (const suffix of SUFFIXES) {
     const [first] = found.filter((name) => name.toLowerCase().endsWith(suffix)).sort();
     if (first !== undefined) return set(first);

@@ -33,8 +33,13 @@ const CACHE_BYTES = 2;
 const DEFAULT_CONTEXT = 4096;
 
 /** Throws `engine_failed` for what is certainly no model, or the signal's reason. */
-export async function inspect(spec: EngineSpec, path: string, signal?: AbortSignal): Promise<Inspection> {
-  const { first, all, expected } = await filesOf(path);
+export async function inspect(
+  spec: EngineSpec,
+  path: string,
+  signal?: AbortSignal,
+  among?: readonly string[],
+): Promise<Inspection> {
+  const { first, all, expected } = await filesOf(path, among);
   try {
     const { format, bytes } = await judgeHead(first);
     const described = await describe(format, { first, all, expected }, spec, signal);
@@ -44,7 +49,11 @@ export async function inspect(spec: EngineSpec, path: string, signal?: AbortSign
     return {
       file: first,
       files: all,
-      details: { ...details, memoryBytes: details.memoryBytes ?? bytes },
+      details: {
+        ...details,
+        memoryBytes: details.memoryBytes ?? bytes,
+        ...(first !== path && { file: first }),
+      },
       modelType: isEmbedding === null ? spec.modelType : isEmbedding ? "embedding" : "llm",
       warnings: missing > 0 ? [set] : [],
     };
@@ -55,8 +64,8 @@ export async function inspect(spec: EngineSpec, path: string, signal?: AbortSign
   }
 }
 
-async function filesOf(path: string): Promise<ModelFiles> {
-  const files = await modelFiles(path).catch((cause) => {
+async function filesOf(path: string, among: readonly string[] | undefined): Promise<ModelFiles> {
+  const files = await modelFiles(path, among).catch((cause) => {
     throw unreadable(path, cause);
   });
   if (files) return files;
