@@ -77,7 +77,7 @@ test("R165 R174 R175 A17 A25 a pull of three layers is one percentage that never
   expect(filesBelow(daemon.modelsDir)).toEqual([]);
 });
 
-test("R81 A17 killed in the middle and started again, the pull goes on and shows no less than before", async () => {
+test("A17 A25 killed in the middle and started again, the pull goes on and shows no less than before", async () => {
   using dir = tempDir("ollama");
   fresh(4 * MB);
   await using daemon = await served(dir.path);
@@ -103,7 +103,7 @@ test("R81 A17 killed in the middle and started again, the pull goes on and shows
   await daemon.stop();
 });
 
-test("R74 R75 R76 pause and cancel over HTTP stop the server's pull", async () => {
+test("R74 R75 R53 pause and cancel over HTTP stop the server's pull", async () => {
   using dir = tempDir("ollama");
   fresh(2 * MB);
   await using daemon = await served(dir.path);
