@@ -5,6 +5,7 @@ import { type Hub, safetensorsRepo, startHub } from "../support/hub.ts";
 import { type OllamaDaemon, startOllamaDaemon } from "../support/ollama-daemon.ts";
 import { ordinaryModel, startOllamaRegistry } from "../support/ollama-registry.ts";
 import { startOrigin } from "../support/origin.ts";
+import { all, query, statuses, steps } from "./abstractcore-world.ts";
 import { EventClient } from "./event-client.ts";
 import { type Body, MB, type Served, serve } from "./support.ts";
 
@@ -12,20 +13,9 @@ import { type Body, MB, type Served, serve } from "./support.ts";
 setDefaultTimeout(30_000);
 
 const MODEL = "llama3:8b";
-const path = (parameters: Record<string, string>) =>
-  `/api/models/download?${new URLSearchParams(parameters)}`;
 const ollama = (model = MODEL, more: Record<string, string> = {}) =>
-  path({ provider: "ollama", model, ...more });
+  query({ provider: "ollama", model, ...more });
 
-async function all(served: Served, target: string): Promise<Body[]> {
-  const client = await EventClient.open(served.base + target);
-  await client.whenEnded(20_000);
-  return client.messages.map(({ data }) => data);
-}
-const statuses = (events: Body[]): string[] =>
-  events.map((event) => event.status ?? Object.keys(event).join());
-const steps = (events: Body[]): string[] =>
-  statuses(events).filter((word, index, words) => word !== words[index - 1]);
 const percentsOf = (events: Body[]): number[] =>
   events.map(({ percent }) => percent).filter((percent) => typeof percent === "number");
 
@@ -39,15 +29,15 @@ describe("mlx", () => {
   test("R177 R178 is a whole repository of the hub, in the hub's cache", async () => {
     await using served = await serve({ product: { hfEndpoint: hub.endpoint } });
     const model = "mlx-community/Qwen3-4B-4bit";
-    const events = await all(served, path({ provider: "mlx", model }));
+    const events = await all(served, query({ provider: "mlx", model }));
     expect(steps(events)).toEqual(["starting", "downloading", "verifying", "complete", "done"]);
     expect(events[0].message).toBe(`Downloading ${model} from HuggingFace Hub...`);
     expect(events.at(-2)).toMatchObject({ percent: 100, message: `Successfully downloaded ${model}` });
     const cache = join(served.product.dir, "hub", "models--mlx-community--Qwen3-4B-4bit", "snapshots");
     expect(existsSync(cache)).toBe(true);
-    const missing = await all(served, path({ provider: "mlx", model: "mlx-community/none" }));
+    const missing = await all(served, query({ provider: "mlx", model: "mlx-community/none" }));
     expect(missing.at(-1).error).toStartWith("Model 'mlx-community/none' not found on HuggingFace Hub");
-    const again = await all(served, path({ provider: "huggingface", model }));
+    const again = await all(served, query({ provider: "huggingface", model }));
     expect(statuses(again)).toEqual(["starting", "complete", "done"]);
   });
 });
@@ -156,7 +146,7 @@ test("R186 a provider is one of the sources: any URL goes the same way", async (
   await using served = await serve();
   const events = await all(
     served,
-    path({ provider: "url", model: `${origin.url("/m.gguf")}?signature=abc` }),
+    query({ provider: "url", model: `${origin.url("/m.gguf")}?signature=abc` }),
   );
   expect(steps(events)).toEqual(["starting", "downloading", "verifying", "complete", "done"]);
   expect(events.at(-2)).toMatchObject({ percent: 100, total_bytes: MB });
@@ -167,15 +157,15 @@ test("R186 a provider is one of the sources: any URL goes the same way", async (
 test("R186 ollama-registry needs no daemon: layers are verified and rest in Ollama's directory", async () => {
   await using registry = await startOllamaRegistry({ models: [ordinaryModel("tiny")] });
   await using served = await serve({ product: { ollamaRegistry: registry.endpoint } });
-  const events = await all(served, path({ provider: "ollama-registry", model: "tiny" }));
+  const events = await all(served, query({ provider: "ollama-registry", model: "tiny" }));
   expect(steps(events)).toEqual(["starting", "downloading", "verifying", "complete", "done"]);
   const messages = events.map(({ message }) => message);
   expect(messages[0]).toBe("Pulling tiny from the Ollama registry...");
   expect(messages).toContain("verifying sha256 digest");
   expect(messages.at(-2)).toBe("Successfully pulled tiny");
-  const again = await all(served, path({ provider: "ollama-registry", model: "tiny" }));
+  const again = await all(served, query({ provider: "ollama-registry", model: "tiny" }));
   expect(statuses(again)).toEqual(["starting", "complete", "done"]);
-  const missing = await all(served, path({ provider: "ollama-registry", model: "none" }));
+  const missing = await all(served, query({ provider: "ollama-registry", model: "none" }));
   expect(missing.at(-1).error).toStartWith("Model 'none' not found on the Ollama registry");
 });
 
