@@ -54,6 +54,8 @@ test("F40 a link that expires while bytes flow is asked for anew, nothing is fet
   const size = 40 * MiB;
   const modelscopeEndpoint = await withSite({ repos: [tiny(size)] });
   site.cdn.limits.rateTotal = 24 * MiB;
+  // So that requests are needed after the links have expired, however many connections there are by then.
+  site.cdn.on({ nth: { to: 16 } }, { kind: "cut", at: MiB });
   await using product = await openProduct({ modelscopeEndpoint });
   const { download } = await product.downloads.start(ask({ filename: FILE }));
   await product.has(download.id, 2 * MiB);
