@@ -255,6 +255,18 @@ describe("other tools' variables", () => {
     expect(refusal({}, { MODELHAUL_OLLAMA_URL: "box" })).toMatch(/^MODELHAUL_OLLAMA_URL/);
   });
 
+  test("OLLAMA_MODELS is Ollama's models folder, by default the one of Ollama itself", () => {
+    const at = (env: Environment, platform: NodeJS.Platform = "linux") =>
+      loadConfig({}, env, () => "", { platform }).ollamaModels;
+    expect(at({ HOME })).toBe("/home/u/.ollama/models");
+    expect(at({ USERPROFILE: "/u" }, "win32")).toBe("/u/.ollama/models");
+    expect(at({ HOME, OLLAMA_MODELS: "/big/models" })).toBe("/big/models");
+    expect(at({ HOME, OLLAMA_MODELS: "/big", MODELHAUL_OLLAMA_MODELS: "/mine" })).toBe("/mine");
+    expect(load().ollamaRegistry).toBe("https://registry.ollama.ai");
+    expect(load({ ollamaRegistry: "http://mirror:5000/" }).ollamaRegistry).toBe("http://mirror:5000");
+    expect(refusal({}, { MODELHAUL_OLLAMA_REGISTRY: "mirror" })).toMatch(/^MODELHAUL_OLLAMA_REGISTRY/);
+  });
+
   test("the data folder follows the platform", () => {
     const at = (platform: NodeJS.Platform, env: Environment) =>
       loadConfig({}, env, () => "", { platform }).dataDir;

@@ -34,7 +34,7 @@ export const addPull: AddCommand = (program, context) => {
     )
     .argument(
       "<ref...>",
-      "hf:org/name[@revision][/path], mlx:org/name, modelscope:org/name, ollama:name[:tag] or https://…",
+      "hf:org/name[@revision][/path], mlx:org/name, modelscope:org/name, ollama:name[:tag], ollama-registry:name[:tag] or https://…",
     )
     .option("--revision <REV>", "branch, tag or commit of a hub repository")
     .option("--include <GLOB>", "only files that match; repeatable", collect)

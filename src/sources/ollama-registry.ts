@@ -133,7 +133,9 @@ function parseRequest(http: Http, request: StartRequest, registry: string): Sour
   const tag = tagOf(named.tag, request.revision);
   const name = parseModelName(`${named.host}/${named.namespace}/${named.model}:${tag}`, "revision");
   const given = request.baseUrl ?? (scheme === undefined ? undefined : `${scheme}://${name.host}`);
-  const baseUrl = given === undefined ? undefined : parseBase(http, given);
+  // The operator's own address is allowed wherever it is (A26).
+  const isOwn = given?.replace(/\/+$/, "") === registry;
+  const baseUrl = given === undefined || isOwn ? undefined : parseBase(http, given);
   const ref = { repo: shortName(name), revision: tag, ...(baseUrl === undefined ? {} : { baseUrl }) };
   const place = placeOf(ref, registry);
   const key = JSON.stringify([name.host, name.namespace, name.model, tag, baseUrl]);

@@ -27,6 +27,8 @@ const REFS: [string, StartRequest][] = [
   ["https://modelscope.cn/models/org/name", { url: "https://modelscope.cn/models/org/name" }],
   ["ollama:llama3.2:1b", { provider: "ollama", model: "llama3.2:1b" }],
   ["ollama:me/model", { provider: "ollama", model: "me/model" }],
+  ["ollama-registry:llama3.2:1b", { provider: "ollama-registry", model: "llama3.2:1b" }],
+  ["ollama-registry:localhost:5000/a/b", { provider: "ollama-registry", model: "localhost:5000/a/b" }],
   ["https://h/f.bin?sig=1", { url: "https://h/f.bin?sig=1" }],
   ["http://127.0.0.1:1/f", { url: "http://127.0.0.1:1/f" }],
 ];
@@ -41,6 +43,8 @@ describe("parseRef", () => {
     "name",
     "hf:",
     "ollama:",
+    "ollama-registry:",
+    "ollama-registry:a b",
     "mlx:",
     "modelscope:",
     "ollama:a b",

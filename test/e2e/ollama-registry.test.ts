@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { appendFileSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { generated } from "../support/bytes.ts";
 import { cleanEnv, runExecutable, startDaemon } from "../support/daemon.ts";
@@ -91,6 +91,13 @@ test("pull into an empty models directory: what a daemon lists, byte for byte; a
   expect(registry.cdn.stats.bytesSent).toBe(sent);
   const checked = await runExecutable(["verify", weights], env);
   expect([checked.code, checked.out]).toEqual([0, expect.stringContaining(model.blobs[0]!.digest)]);
+
+  // Blobs that somebody else brought say themselves what they should be (F93).
+  const foreign = dir.at("pull", `sha256-${model.blobs[0]!.digest.slice(7)}`);
+  writeFileSync(foreign, readFileSync(weights));
+  expect((await runExecutable(["verify", foreign], env)).code).toBe(0);
+  appendFileSync(foreign, "x");
+  expect((await runExecutable(["verify", foreign], env)).code).toBe(5);
 }, 60_000);
 
 test("the models directory is Ollama's own by default", async () => {
