@@ -2,7 +2,7 @@ import type { Tools } from "./attempt.ts";
 import type { Board } from "./board.ts";
 import { contentKey, type Download, isFinished, type RetryPolicy, type SourceRef } from "./download.ts";
 import { DownloadError } from "./errors.ts";
-import type { NewDownload, Secret, Source, StartRequest } from "./ports.ts";
+import type { Engine, NewDownload, Secret, Source, StartRequest } from "./ports.ts";
 import { DEFAULT_RETRY } from "./retry.ts";
 import { applyRetry } from "./settings.ts";
 
@@ -51,20 +51,29 @@ export async function admit(
  * Throws `model_id_conflict`.
  */
 export async function checkEngine(
-  { db, storage }: Tools,
+  tools: Tools,
   engineId: string,
   ref: SourceRef,
   layout: Download["layout"],
   present?: string,
 ): Promise<void> {
+  const { db, storage } = tools;
   const engine = await db.engine(engineId);
   if (!engine || engine.path === present) return;
   const owner = engine.downloadId === null ? undefined : await db.get(engine.downloadId);
   if (owner && contentKey(owner.source) === contentKey(ref)) return;
-  // Without a record its path tells; where no file is any more, the id is free.
-  const mayBe = !owner && engine.path === storage.expected?.(ref, layout);
-  if (mayBe || (!owner && !(await storage.stat(engine.path)).exists)) return;
-  throw engineTaken(engineId, `exists already for another model (${engine.path})`);
+  // Without a record its path tells.
+  if (!owner && engine.path === storage.expected?.(ref, layout)) return;
+  await refuseKept(tools, engine);
+}
+
+/** Throws `model_id_conflict` for an engine whose model, a file or a folder, is still there; without it the id is free. */
+export async function refuseKept({ db, storage }: Tools, engine: Engine): Promise<void> {
+  const { engineId, path, downloadId } = engine;
+  let isThere = (await storage.stat(path)).exists || (await storage.locate?.(path)) !== undefined;
+  for (const { target } of downloadId === null ? [] : await db.files(downloadId))
+    isThere ||= target !== null && (await storage.stat(target)).exists;
+  if (isThere) throw engineTaken(engineId, `exists already for another model (${path})`);
 }
 
 /** The id is in use for something else: `how` goes on after the id. */

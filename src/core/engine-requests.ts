@@ -1,4 +1,12 @@
-import { checkEngine, checkModelId, type Defaults, engineTaken, type Judged, judge } from "./admission.ts";
+import {
+  checkEngine,
+  checkModelId,
+  type Defaults,
+  engineTaken,
+  type Judged,
+  judge,
+  refuseKept,
+} from "./admission.ts";
 import type { Tools } from "./attempt.ts";
 import type { Board } from "./board.ts";
 import type { Download, EngineSpec } from "./download.ts";
@@ -54,12 +62,11 @@ export class EngineRequests {
   }
 
   async #fromFile(spec: EngineSpec, path: string): Promise<EngineAnswer> {
-    const { db, storage } = this.#tools;
+    const { db } = this.#tools;
     const awaited = await db.byEngineId(spec.engineId);
     if (awaited) throw waiting(spec.engineId, awaited);
     const engine = await db.engine(spec.engineId);
-    if (engine && engine.path !== path && (await storage.stat(engine.path)).exists)
-      throw engineTaken(spec.engineId, `exists already for another model (${engine.path})`);
+    if (engine && engine.path !== path) await refuseKept(this.#tools, engine);
     return this.#create(spec, path, null);
   }
 

@@ -66,10 +66,10 @@ async function placeIn(tools: Tools, row: Download, ref: SourceRef): Promise<str
   return row.localPath ?? undefined;
 }
 
-function isSameRepo({ source, repo }: Download, ref: SourceRef): boolean {
-  const name = (repo ?? source.repo ?? "").toLowerCase();
-  const names = [name, (source.repo ?? "").toLowerCase()];
-  return names.includes((ref.repo ?? "").toLowerCase()) && source.revision === ref.revision;
+function isSameRepo({ source, repo, commit }: Download, ref: SourceRef): boolean {
+  const names = [repo, source.repo].map((name) => name?.toLowerCase());
+  const isRevision = [source.revision, commit].includes(ref.revision);
+  return isRevision && names.includes(ref.repo?.toLowerCase());
 }
 
 const hasDigest = (file: File, wanted: Digest | undefined): boolean =>
