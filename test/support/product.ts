@@ -42,6 +42,8 @@ export interface ProductOptions extends Partial<DownloadsOptions> {
   /** Registry that stands for Ollama's own. */
   ollamaRegistry?: string;
   minFreeBytes?: number;
+  /** Puts something between core and the database. */
+  database?(db: Database): Database;
   /** What the engine runtimes are given beside the defaults. */
   engines?: Partial<RuntimeOptions>;
   /** Downloads that are wanted at every start. */
@@ -63,6 +65,7 @@ export async function openProduct(options: ProductOptions = {}): Promise<Product
     minFreeBytes,
     startup,
     engines,
+    database = (real) => real,
     ...rest
   } = options;
   const temp = given === undefined ? tempDir("product") : undefined;
@@ -70,7 +73,7 @@ export async function openProduct(options: ProductOptions = {}): Promise<Product
   const clock = systemClock;
   const log = process.env.TEST_LOG ? console : quiet;
   const models = `${dir}/models`;
-  const db = await openDatabase({ dataDir: `${dir}/data`, clock, log });
+  const db = database(await openDatabase({ dataDir: `${dir}/data`, clock, log }));
   const http = createHttp({
     userAgent: "modelhaul/test",
     allowPrivate: true,

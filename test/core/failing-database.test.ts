@@ -1,0 +1,119 @@
+/** What must hold when the database fails, or is slow, at the worst moment. */
+import { expect, test } from "bun:test";
+import { systemClock } from "../../src/core/clock.ts";
+import { Journal } from "../../src/core/journal.ts";
+import type { Database, DownloadPatch, PartFile } from "../../src/core/ports.ts";
+import { openDatabase } from "../../src/db/index.ts";
+import { draft } from "../db/rows.ts";
+import { sha256Of } from "../support/bytes.ts";
+import { diskTrouble, type Hook, interpose } from "../support/database.ts";
+import { ggufRepo, startHub } from "../support/hub.ts";
+import { startOrigin } from "../support/origin.ts";
+import { openProduct } from "../support/product.ts";
+import { tempDir } from "../support/temp.ts";
+import { digest, MB, slowOrigin } from "./support.ts";
+
+type Hooks = Partial<Record<keyof Database, Hook>>;
+const withHooks = (hooks: Hooks) => ({ database: (db: Database) => interpose(db, hooks) });
+
+test("F80 how an attempt ended is recorded as soon as the database takes it, and the file is not lost", async () => {
+  let failures = 0;
+  const before: Hook["before"] = (args) => {
+    const patch = args[2] as DownloadPatch;
+    if (patch.state !== "completed" || failures === 2) return;
+    failures++;
+    throw diskTrouble();
+  };
+  await using origin = await startOrigin({ resources: [{ path: "/m.bin", seed: 5, size: MB }] });
+  await using product = await openProduct(withHooks({ update: { before } }));
+  const { download } = await product.downloads.start({ url: origin.url("/m.bin") });
+  const done = await product.reaches(download.id, "completed", "failed");
+  expect(done.state).toBe("completed");
+  expect(failures).toBe(2);
+  expect(digest(done.localPath as string)).toBe(sha256Of(5, MB));
+});
+
+test("a row that becomes due while the queue is being looked at is not forgotten", async () => {
+  await using origin = await startOrigin({ resources: [{ path: "/m.bin", seed: 5, size: MB }] });
+  const hooks: Hooks = {};
+  await using product = await openProduct({ ...withHooks(hooks), settings: { paused: true } });
+  const { download } = await product.downloads.start({ url: origin.url("/m.bin") });
+  const due = Date.now() + 150;
+  await product.db.update(download.id, {}, { notBefore: due });
+  hooks.claim = {
+    async after(_, count) {
+      while (count < 3 && Date.now() <= due + 50) await systemClock.sleep(10);
+    },
+  };
+  await product.downloads.changeSettings({ paused: false });
+  expect((await product.reaches(download.id, "completed", "failed")).state).toBe("completed");
+});
+
+test("F76 the commit stands in the row before the files that were pinned to it", async () => {
+  await using hub = await startHub({ repos: [ggufRepo("acme/tiny-gguf")] });
+  const seen: unknown[] = [];
+  const hooks: Hooks = {};
+  await using product = await openProduct({ ...withHooks(hooks), hfEndpoint: hub.endpoint });
+  hooks.putFiles = {
+    async before([id]) {
+      seen.push((await product.db.get(id as string))?.commit);
+    },
+  };
+  const { download } = await product.downloads.start({ repoId: "acme/tiny-gguf" });
+  const done = await product.reaches(download.id, "completed", "failed");
+  expect(done.state).toBe("completed");
+  expect(done.commit).toMatch(/^[0-9a-f]{40}$/);
+  expect(seen).toEqual([done.commit]);
+});
+
+test("F80 watermarks and notes that could not be written are written with the next ones", async () => {
+  using dir = tempDir("journal");
+  const log = { debug() {}, info() {}, warn() {}, error() {} };
+  const real = await openDatabase({ dataDir: dir.path, clock: systemClock, log });
+  const row = await real.insert(draft());
+  if ("conflict" in row) throw new Error("conflict");
+  const rest = { target: null, validator: null, bytes: 0, error: null, completedAt: null };
+  const pending = { size: 1000, digest: null, computed: null, verified: false, locator: "" };
+  const [file] = await real.putFiles(row.id, [
+    { downloadId: row.id, path: "f", state: "pending", ...pending, ...rest },
+  ]);
+  const id = file?.id as number;
+  const fail: Hook = {
+    before: (_, count) => {
+      if (count === 1) throw diskTrouble();
+    },
+  };
+  const journal = new Journal(interpose(real, { saveWritten: fail, updateFiles: fail }), systemClock, log);
+  const part = { path: "f", initialLength: 0 } as unknown as PartFile;
+  const watch = journal.open(id, part, [], 200 * MB);
+  watch.written(0, 100);
+  journal.note(id, { target: "/first" });
+  await expect(journal.flush()).rejects.toThrow("reports an error");
+  journal.note(id, { bytes: 7 });
+  await expect(journal.flush()).rejects.toThrow("reports an error");
+  expect(await real.receipts(id)).toEqual([]);
+  await journal.flush();
+  expect(await real.receipts(id)).toEqual([{ start: 0, length: 100 }]);
+  expect(await real.file(id)).toMatchObject({ target: "/first", bytes: 7 });
+  await real.close();
+});
+
+test("a download that was claimed while everything was being paused goes back to the queue", async () => {
+  await using origin = await slowOrigin();
+  const hooks: Hooks = {};
+  await using product = await openProduct(withHooks(hooks));
+  hooks.claim = {
+    async after() {
+      await product.downloads.changeSettings({ paused: true });
+    },
+  };
+  const { download } = await product.downloads.start({ url: origin.url("/slow.gguf") });
+  await product.reaches(download.id, "downloading");
+  const back = await product.reaches(download.id, "queued", "completed");
+  expect(back.state).toBe("queued");
+  delete hooks.claim;
+  origin.limits.ratePerConnection = 1000 * MB;
+  origin.limits.rateTotal = 1000 * MB;
+  await product.downloads.changeSettings({ paused: false });
+  expect((await product.reaches(download.id, "completed", "failed")).state).toBe("completed");
+});
