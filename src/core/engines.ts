@@ -94,7 +94,8 @@ export class Engines {
         return await this.#keep(runtime, spec, path, downloadId, report, before);
       } catch (thrown) {
         const error = signal.aborted ? undefined : failure(thrown);
-        if (before)
+        // At our own exit the row keeps the wish, as everywhere.
+        if (before && !this.#closed)
           await this.#write(spec.engineId, {
             state: error ? "failed" : "stopped",
             error: error?.message ?? null,

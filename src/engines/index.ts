@@ -1,5 +1,6 @@
+import { toDownloadError } from "../core/errors.ts";
 import type { Digests, EngineRuntime, Http } from "../core/ports.ts";
-import { type LlamaServerOptions, llamaServer } from "./llama-server.ts";
+import { find, type LlamaServerOptions, llamaServer } from "./llama-server.ts";
 import { ollama } from "./ollama.ts";
 import { register } from "./register.ts";
 
@@ -36,6 +37,16 @@ export function createRuntimes(options: RuntimeOptions): EngineRuntime[] {
       log,
     }),
   ];
+  if (options.standard === "llama-server") tellIfMissing(options);
   const isStandard = ({ name }: EngineRuntime): boolean => name === (options.standard ?? register.name);
   return runtimes.sort((a, b) => Number(isStandard(b)) - Number(isStandard(a)));
+}
+
+/** Better at the start than after hours of downloading. */
+function tellIfMissing({ llamaServer: program, environment, log }: RuntimeOptions): void {
+  try {
+    find(program ?? null, environment?.PATH);
+  } catch (error) {
+    log.warn("engines cannot be created yet", { error: toDownloadError(error).message });
+  }
 }

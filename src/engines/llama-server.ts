@@ -104,8 +104,8 @@ function freshTail(
   return tail;
 }
 
-/** Throws `engine_failed` when there is no such program. */
-function find(program: string | null, path: string | undefined): string {
+/** Path of the program. Throws `engine_failed` when there is none. */
+export function find(program: string | null, path: string | undefined): string {
   const found = program ?? Bun.which(PROGRAM, { PATH: path ?? "" });
   if (found !== null && existsSync(found)) return found;
   const where = program === null ? "on PATH" : `at '${program}'`;

@@ -66,8 +66,18 @@ export function ollama({ url, http, digests, log }: OllamaOptions): EngineRuntim
     async remove(engine) {
       if (engine.endpoint === null && engine.state === "created") return;
       const model = modelName(engine.engineId);
-      const licence = await daemon.licence(model);
-      if (licence?.includes(MARK)) await daemon.remove(model);
+      try {
+        const licence = await daemon.licence(model);
+        if (licence?.includes(MARK)) await daemon.remove(model);
+      } catch (error) {
+        // A server that is gone for good must not keep its engines in the list: a stopped one is forgotten all the same.
+        if (engine.state === "loaded") throw error;
+        log.warn("a model may still be in Ollama", {
+          engine_id: engine.engineId,
+          model,
+          error: String(error),
+        });
+      }
     },
   };
 }

@@ -2,81 +2,16 @@ import { afterEach, describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync } from "node:fs";
 import { basename } from "node:path";
 import type { Engine } from "../../src/core/ports.ts";
-import type { Timing } from "../../src/engines/llama-server/supervised.ts";
 import { codeOf } from "../core/support.ts";
 import { literal } from "../support/bytes.ts";
-import { crash, isAlive, LlamaProgram } from "../support/llama-server.ts";
+import { crash, isAlive, type LlamaProgram } from "../support/llama-server.ts";
 import { startOrigin } from "../support/origin.ts";
-import { openProduct, type Product } from "../support/product.ts";
-import { type TempDir, tempDir } from "../support/temp.ts";
+import { openProduct } from "../support/product.ts";
 import { until } from "../support/until.ts";
-import { engineSpec, gguf, LLAMA, writeModel } from "./support.ts";
+import { becomes, create, endAll, healthOf, never, open, served } from "./llama-world.ts";
+import { engineSpec, gguf, writeModel } from "./support.ts";
 
-const FAST: Partial<Timing> = { lookMs: 5, backoffMs: 5, longestBackoffMs: 20, mostCrashes: 2 };
-const never = new AbortController().signal;
-
-interface World extends AsyncDisposable {
-  dir: TempDir;
-  program: LlamaProgram;
-  product: Product;
-  model: string;
-  /** The same folder, opened by the next process. */
-  reopen(): Promise<Product>;
-}
-
-const programs: LlamaProgram[] = [];
-afterEach(() => {
-  // Whatever a failed test left must not stay.
-  for (const pid of programs.splice(0).flatMap((program) => program.alive())) process.kill(pid, "SIGKILL");
-});
-
-async function open(timing: Partial<Timing> = {}): Promise<World> {
-  const dir = tempDir("llama");
-  const program = new LlamaProgram(dir.path);
-  programs.push(program);
-  const environment = { PATH: process.env.PATH, MODELHAUL_API_KEY: "secret", HF_TOKEN: "secret", KEPT: "1" };
-  const engines = {
-    standard: "llama-server",
-    llamaServer: program.path,
-    llamaTiming: { ...FAST, ...timing },
-    environment,
-  };
-  const start = () => openProduct({ dir: dir.path, engines });
-  const world: World = {
-    dir,
-    program,
-    product: await start(),
-    model: writeModel(dir.at("m.gguf")),
-    async reopen() {
-      await world.product.close();
-      world.product = await start();
-      return world.product;
-    },
-    async [Symbol.asyncDispose]() {
-      await world.product.close();
-      dir.remove();
-    },
-  };
-  return world;
-}
-
-const create = ({ product, model }: World, id: string, more = {}) =>
-  product.downloads.engines.create(engineSpec(id, more), model, null, never);
-
-const becomes = (product: Product, id: string, state: Engine["state"]): Promise<Engine> =>
-  until(async () => {
-    const engine = await product.downloads.engines.get(id);
-    return engine?.state === state && engine;
-  }, `engine ${id} to be ${state}`);
-
-const healthOf = async ({ endpoint }: Engine): Promise<number> => (await fetch(`${endpoint}/health`)).status;
-
-async function served() {
-  const origin = await startOrigin({
-    resources: [{ path: "/tiny.gguf", content: literal(gguf({ pairs: LLAMA })) }],
-  });
-  return origin;
-}
+afterEach(endAll);
 
 describe("A16 llama-server: one supervised process per engine", () => {
   test("R84 creating_engine lasts until /health says 200; R81 completed means that it is loaded", async () => {

@@ -84,6 +84,15 @@ describe("A16 ollama: the file is imported into a running daemon", () => {
     ]).toEqual([false, true, undefined]);
   });
 
+  test("a server that is gone keeps a loaded engine in the list, not a stopped one", async () => {
+    await using it = await world();
+    await it.create("one");
+    await it.daemon.down();
+    expect(await codeOf(it.engines.remove("one"))).toBe("engine_failed");
+    expect((await it.engines.stop("one")).state).toBe("stopped");
+    expect(await it.engines.remove("one")).toBe(true);
+  });
+
   test("a model of the user's own under that name is neither replaced nor removed", async () => {
     await using it = await world();
     const own = { layers: [], created: { model: "mine" }, modifiedAt: new Date().toISOString() };
