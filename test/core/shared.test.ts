@@ -3,7 +3,8 @@ import { expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Snapshot } from "../../src/core/downloads.ts";
-import { generated } from "../support/bytes.ts";
+import { generated, withHead } from "../support/bytes.ts";
+import { ggufHeader } from "../support/hub/gguf.ts";
 import {
   type ModelSpec,
   type OllamaRegistry,
@@ -195,6 +196,29 @@ test("F40 the link of a blob that expires is replaced by a new one", async () =>
   it.fast();
   expect((await it.product.reaches(id, "completed", "failed")).state).toBe("completed");
   expectStored(it.product, it.registry.model("m"));
+});
+
+test("A16 an engine is made of the weights, whatever their file is called", async () => {
+  const gguf = { name: "tiny", quantization: "Q4_K_M", size: 100_000 };
+  const content = withHead(ggufHeader(gguf), 7, gguf.size);
+  await using it = await world({ models: [{ name: "tiny", layers: [{ type: "model", content }] }] });
+  const engine = {
+    engineId: "tiny-engine",
+    modelType: "llm",
+    inferenceEngine: "llama-cpu",
+    loadImmediately: false,
+    mainGpuId: 0,
+    parameters: {},
+  } as const;
+  const request = { provider: "ollama-registry", model: "tiny", engine };
+  const { download } = await it.product.downloads.start(request);
+  const done = await it.product.reaches(download.id, "completed", "failed");
+  expect([done.state, done.error]).toEqual(["completed", null]);
+  const known = await it.product.db.engine("tiny-engine");
+  expect([known?.path, known?.details?.format]).toEqual([
+    blobPath(it.product, weightsOf(it.registry, "tiny")),
+    "gguf",
+  ]);
 });
 
 test("removing a model with its files leaves what another model needs", async () => {
