@@ -5,8 +5,10 @@ import type { BringObserver } from "./ports.ts";
 
 /** How often what another program has done is recorded, so that a crash of ours sets the display back no further. */
 const SAVE_EVERY_MS = 1000;
-/** Pieces of one model; more is no model (F9). */
-const MOST_LAYERS = 4096;
+/** The same for layers nobody has named before, which are to be seen soon. */
+const SAVE_NEWS_MS = 250;
+/** Pieces of one model; it has a handful, and more than this is no model (F9). */
+const MOST_LAYERS = 512;
 
 /**
  * Leads an attempt in which another program fetches and keeps the files: its layers are the rows of `files`, without a
@@ -59,10 +61,9 @@ function held(before: Share, total: number): number {
 }
 
 interface Layer {
-  file: File;
+  file: Omit<File, "id">;
   /** What the program said last, in this attempt; undefined when it has not spoken of it yet. */
   said: number | undefined;
-  dirty: boolean;
 }
 
 /** What the other program has told, brought to rows, meter and feed. */
@@ -75,13 +76,13 @@ class Ledger implements BringObserver {
   #checked = false;
 
   constructor(attempt: Attempt, files: readonly File[]) {
-    const { row, meter, tools } = attempt;
+    const { row, meter } = attempt;
     this.#attempt = attempt;
-    this.#savedAt = tools.clock.monotonic();
+    this.#savedAt = Number.NEGATIVE_INFINITY;
     for (const file of files) {
       // A download that was cancelled or has failed begins anew.
       const bytes = row.bytes === 0 ? 0 : file.bytes;
-      this.#layers.set(file.path, { file: { ...file, bytes }, said: undefined, dirty: false });
+      this.#layers.set(file.path, { file: { ...file, bytes }, said: undefined });
     }
     this.#shown = { bytes: row.bytes, total: row.total ?? 0 };
     meter.bytes = row.bytes;
@@ -98,16 +99,17 @@ class Ledger implements BringObserver {
     size: number;
     completed: number;
   }): Promise<void> {
-    const layer = this.#layers.get(digest);
-    if (layer?.file.size !== size) await this.#learn(digest, size);
-    const known = layer ?? (this.#layers.get(digest) as Layer);
+    const isNews = this.#layers.get(digest)?.file.size !== size;
+    if (isNews) await this.#learn(digest, size);
+    const layer = this.#layers.get(digest) as Layer;
     const now = Math.min(Math.max(0, completed), size);
-    const { meter } = this.#attempt;
-    meter.gained += Math.max(0, now - (known.said ?? now));
-    known.said = now;
-    this.#raise(known, now);
+    const { meter, tools } = this.#attempt;
+    meter.gained += Math.max(0, now - (layer.said ?? now));
+    layer.said = now;
+    this.#raise(layer, now);
     this.#show();
-    if (this.#attempt.tools.clock.monotonic() - this.#savedAt >= SAVE_EVERY_MS) await this.save();
+    const age = tools.clock.monotonic() - this.#savedAt;
+    if (age >= (isNews ? SAVE_NEWS_MS : SAVE_EVERY_MS)) await this.save();
   }
 
   async status(line: string, phase?: "downloading" | "verifying"): Promise<void> {
@@ -126,15 +128,15 @@ class Ledger implements BringObserver {
     this.#attempt.warn(text);
   }
 
-  /** Records how far each layer is; unsynced, the program itself knows better. */
+  /** Records the layers and how far each is; they are few. */
   async save(): Promise<void> {
     const { tools, row, meter } = this.#attempt;
-    this.#savedAt = tools.clock.monotonic();
-    const dirty = [...this.#layers.values()].filter((layer) => layer.dirty);
-    for (const layer of dirty) layer.dirty = false;
-    await tools.db.updateFiles(dirty.map(({ file: { id, bytes } }) => ({ id, patch: { bytes } })));
-    const averageBps = meter.average(tools.clock.monotonic());
-    await tools.db.saveWritten([], [{ id: row.id, bytes: this.#shown.bytes, averageBps }]);
+    const now = tools.clock.monotonic();
+    this.#savedAt = now;
+    const files = [...this.#layers.values()].map(({ file }) => file);
+    await tools.db.putFiles(row.id, files);
+    const progress = { id: row.id, bytes: this.#shown.bytes, averageBps: meter.average(now) };
+    await tools.db.saveWritten([], [progress]);
   }
 
   /** It has succeeded: what it spoke of in this attempt is the model, all of it. */
@@ -151,11 +153,13 @@ class Ledger implements BringObserver {
     const files = spoken.map(({ file }) => ({ ...file, ...this.#done(file), completedAt }));
     this.#attempt.files = await tools.db.putFiles(row.id, files);
     const total = files.reduce((sum, { bytes }) => sum + bytes, 0);
-    await write({ total, filesTotal: files.length, filesDone: files.length });
+    // A total that has shrunk, because the name leads to another model by now, takes the bytes with it.
+    const bytes = Math.min(this.#shown.bytes, Math.floor(total * MOST));
+    await write({ total, bytes, filesTotal: files.length, filesDone: files.length });
     Object.assign(meter, { bytes: total, total, filesDone: files.length });
   }
 
-  #done({ size, digest }: File) {
+  #done({ size, digest }: Layer["file"]) {
     const verified = this.#checked && digest !== null;
     return {
       state: "done" as const,
@@ -168,18 +172,12 @@ class Ledger implements BringObserver {
 
   /** A layer nobody has named before, or of another size than it had. */
   async #learn(digest: string, size: number): Promise<void> {
-    const { tools, row, write, meter } = this.#attempt;
+    const { row, write, meter } = this.#attempt;
     const layer = this.#layers.get(digest);
     if (layer) layer.file = { ...layer.file, size, bytes: Math.min(layer.file.bytes, size) };
-    else if (this.#layers.size >= MOST_LAYERS)
-      throw new DownloadError("protocol", `More than ${MOST_LAYERS} layers were announced.`);
-    const files = [...this.#layers.values()].map(({ file }) => file);
-    const list = layer ? files : [...files, newLayer(row.id, digest, size)];
-    for (const file of await tools.db.putFiles(row.id, list)) {
-      const known = this.#layers.get(file.path);
-      if (known) known.file = file;
-      else this.#layers.set(file.path, { file, said: undefined, dirty: false });
-    }
+    else if (this.#layers.size < MOST_LAYERS)
+      this.#layers.set(digest, { file: newLayer(row.id, digest, size), said: undefined });
+    else throw new DownloadError("protocol", `More than ${MOST_LAYERS} layers were announced.`);
     const { bytes, total } = this.#next();
     // First the row, which may never hold more bytes than the total; then both at once for those who watch.
     await write({ total, bytes, filesTotal: this.#layers.size });
@@ -191,7 +189,6 @@ class Ledger implements BringObserver {
     const more = bytes - layer.file.bytes;
     if (more <= 0) return;
     layer.file.bytes = bytes;
-    layer.dirty = true;
     // Counted as new bytes, also while the share that is shown is held (F47).
     this.#attempt.meter.peak += more;
   }

@@ -314,7 +314,12 @@ test("A17 a product opened again goes on with the pull, and shows no less than b
 test("A17 a tag that leads to another model by the next attempt leaves no layer of the old one in the total", async () => {
   await using daemon = await startOllamaDaemon({ models, rate: 100 * MB });
   const [old] = daemon.layers("three");
-  const stale = { status: "pulling x", digest: `sha256:${"0".repeat(64)}`, total: 9 * MB, completed: MB };
+  const stale = {
+    status: "pulling x",
+    digest: `sha256:${"0".repeat(64)}`,
+    total: 90 * MB,
+    completed: 80 * MB,
+  };
   daemon.on({ nth: 1 }, { kind: "lines", lines: [`${JSON.stringify(stale)}\n`] });
   await using product = await openProduct({
     ollamaUrl: daemon.url,
@@ -326,4 +331,19 @@ test("A17 a tag that leads to another model by the next attempt leaves no layer 
   expect(done).toMatchObject({ state: "completed", total: TOTAL, bytes: TOTAL, filesTotal: 3 });
   expect((await product.downloads.files(download.id)).map(({ path }) => path)).toContain(old!.digest);
   expectRising(seen.filter(({ state }) => state !== "completed"));
+});
+
+test("F9 more layers than a model can have are refused, and a rate limit that cannot hold is told", async () => {
+  await using daemon = await startOllamaDaemon({ models });
+  const layer = (_: unknown, i: number) =>
+    `${JSON.stringify({ status: "pulling", digest: `sha256:${i}`, total: 10 })}\n`;
+  daemon.on({}, { kind: "lines", lines: [Array.from({ length: 600 }, layer).join("")] });
+  await using product = await openProduct({
+    ollamaUrl: daemon.url,
+    settings: { retry: { maxAttempts: 1 } },
+  });
+  const { download } = await product.downloads.start({ ...three, rateLimit: MB });
+  const failed = await product.reaches(download.id, "failed", "completed");
+  expect(failed.error).toMatchObject({ code: "protocol", message: expect.stringContaining("512 layers") });
+  expect(failed.warnings).toContain("The rate limit does not apply: ollama fetches by itself.");
 });

@@ -77,6 +77,7 @@ describe("errors of the daemon", () => {
     const cases: [OllamaFault, string, string][] = [
       [{ kind: "respond", status: 404, body: html }, "rejected", "final"],
       [{ kind: "respond", status: 405, body: html }, "rejected", "final"],
+      [{ kind: "respond", status: 404, body: html.repeat(10_000) }, "rejected", "final"],
       [{ kind: "respond", status: 204, body: "" }, "rejected", "final"],
       [{ kind: "respond", status: 401, body: html }, "auth_required", "final"],
       [{ kind: "respond", status: 403, body: html }, "forbidden", "final"],

@@ -1,4 +1,4 @@
-import { DownloadError, toDownloadError } from "../../core/errors.ts";
+import { DownloadError } from "../../core/errors.ts";
 import type {
   BringContext,
   BringObserver,
@@ -62,7 +62,7 @@ export async function pull(
   const signal = AbortSignal.any([context.signal, stop.signal]);
   const response = await ask(daemon, request, context, signal);
   try {
-    if (response.status !== 200) throw await refusal(daemon, request, response);
+    if (response.status !== 200) throw await refusal(daemon, request, response, context.signal);
     await new Conversation(daemon, request, observer, stop).run(response);
   } finally {
     await response.cancel();
@@ -102,11 +102,12 @@ async function refusal(
   { clock }: Daemon,
   { server, model }: PullRequest,
   response: HttpResponse,
+  signal: AbortSignal,
 ): Promise<DownloadError> {
   const { status, headers } = response;
-  const text = await response.text(LONGEST_REFUSAL).catch((error) => {
-    throw toDownloadError(error);
-  });
+  // A page too long, or cut, says no more than its status.
+  const text = await response.text(LONGEST_REFUSAL).catch(() => "");
+  signal.throwIfAborted();
   try {
     const { error } = JSON.parse(text) as { error?: unknown };
     if (typeof error === "string" && error !== "") return daemonError({ server, model }, error, status);
