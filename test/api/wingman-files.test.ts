@@ -246,6 +246,25 @@ describe("the start tells the truth whatever an earlier process left", () => {
     held.release();
   });
 
+  test("A24 a URL that goes by the same names speaks for no file", async () => {
+    using dir = tempDir("progress");
+    const stale = join(dir.path, "data/progress", fileNameOf({ repo: REPO, file: "a.bin" }));
+    mkdirSync(dirname(stale), { recursive: true });
+    writeFileSync(stale, '{"status":"done","progress":100,"error":null}');
+    const before = await keep({ dir: dir.path, ...paused });
+    await before.call("POST", "/v1/downloads", { url: "http://127.0.0.1:9/a.bin", model_id: REPO });
+    expect((await before.call("GET", "/api/progress")).body[0]).toMatchObject({
+      ModelRepo: REPO,
+      FilePath: "a.bin",
+    });
+    await before.close();
+    writeFileSync(stale, '{"status":"done","progress":100,"error":null}');
+    await using after = await keep({ dir: dir.path, ...paused });
+    expect(readdirSync(after.dir)).toEqual([]);
+    expect(await ask(after, REPO, "a.bin")).toMatchObject({ status: "queued", ModelRepo: REPO });
+    expect(await parsed(after, REPO, "a.bin")).toEqual(INITIAL);
+  });
+
   test("two thousand records are told right before it listens", async () => {
     using dir = tempDir("progress");
     const before = await keep({ dir: dir.path, ...paused });

@@ -11,6 +11,8 @@ import { presentFile } from "./present.ts";
 const PAUSE_MS = 300;
 /** When the disk did not take it. */
 const RETRY_MS = 2000;
+/** Files written at the same time. */
+const AT_ONCE = 8;
 const TEMPORARY = ".new-";
 
 export interface ProgressFilesOptions {
@@ -39,12 +41,13 @@ export class ProgressFiles {
   /** Text of the files of what is under way. */
   readonly #written = new Map<string, string>();
   readonly #resting = new Map<string, Timer>();
+  /** Not taken by the disk; it is told once, until all are. */
+  readonly #failing = new Set<string>();
   readonly #busy = new Map<string, Promise<void>>();
   #running: Promise<void> | undefined;
   readonly #temporary = `${TEMPORARY}${crypto.randomUUID()}-`;
   #temporaries = 0;
   #isClosed = false;
-  #hasComplained = false;
 
   constructor({ downloads, dir, log }: ProgressFilesOptions) {
     this.#downloads = downloads;
@@ -92,7 +95,7 @@ export class ProgressFiles {
       const name = relative(this.#dir, path).split(sep).join("/");
       const pair = pairOfFileName(name);
       const isTemporary = name.startsWith(TEMPORARY) && !name.startsWith(this.#temporary);
-      if (isTemporary || (pair && this.pairs.speaker(keyOf(pair)) === undefined)) await this.#remove(path);
+      if (isTemporary || (pair && this.pairs.tracked(keyOf(pair)) === undefined)) await this.#remove(path);
     }
   }
 
@@ -110,19 +113,22 @@ export class ProgressFiles {
   }
 
   async #drained(): Promise<void> {
-    while (this.#hasWork()) await this.#start();
+    while (this.#next(1).length > 0) await this.#start();
   }
 
-  #hasWork(): boolean {
-    for (const key of this.#dirty.keys()) if (!this.#resting.has(key)) return true;
-    return false;
+  /** The next that may be written, in the order in which they changed. */
+  #next(most: number): string[] {
+    const keys: string[] = [];
+    for (const key of this.#dirty.keys()) {
+      if (!this.#resting.has(key)) keys.push(key);
+      if (keys.length === most) break;
+    }
+    return keys;
   }
 
   async #run(): Promise<void> {
-    // In the order in which they changed; what changes meanwhile comes at the end.
-    for (const key of this.#dirty.keys()) {
-      if (!this.#resting.has(key)) await this.#write(key);
-    }
+    for (let keys = this.#next(AT_ONCE); keys.length > 0; keys = this.#next(AT_ONCE))
+      await Promise.all(keys.map((key) => this.#write(key)));
   }
 
   #rest(key: string, ms: number): void {
@@ -151,18 +157,18 @@ export class ProgressFiles {
     try {
       const isNew = await this.#replace(key, told ?? (await this.#read(key)));
       if (isNew) this.#rest(key, PAUSE_MS);
-      this.#hasComplained = false;
+      this.#failing.delete(key);
     } catch (error) {
-      this.#complain(error);
+      if (this.#failing.size === 0) this.#complain(error);
+      this.#failing.add(key);
       if (!this.#dirty.has(key)) this.#dirty.set(key, null);
       this.#rest(key, RETRY_MS);
     }
   }
 
   async #read(key: string): Promise<Snapshot | undefined> {
-    const id = this.pairs.speaker(key);
-    const download = id === undefined ? undefined : await this.#downloads.find(id);
-    return download && isTracked(download) ? download : undefined;
+    const id = this.pairs.tracked(key);
+    return id === undefined ? undefined : this.#downloads.find(id);
   }
 
   /** True when there was something to write. */
@@ -203,19 +209,17 @@ export class ProgressFiles {
   /** With the folders that only a long name needed. */
   async #remove(path: string): Promise<void> {
     await rm(path, { force: true });
-    for (let at = dirname(path); at !== this.#dir && at.length > this.#dir.length; at = dirname(at))
-      if (
-        !(await rmdir(at).then(
-          () => true,
-          () => false,
-        ))
-      )
+    for (let at = dirname(path); at.length > this.#dir.length; at = dirname(at)) {
+      try {
+        await rmdir(at);
+      } catch {
+        // Another long name goes on in it.
         return;
+      }
+    }
   }
 
   #complain(error: unknown): void {
-    if (this.#hasComplained) return;
-    this.#hasComplained = true;
     this.#log.warn("could not write progress files; programs that read them see old progress", {
       folder: this.#dir,
       error: error instanceof Error ? error.message : String(error),

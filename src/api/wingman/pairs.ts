@@ -68,8 +68,10 @@ export class Pairs {
     return (this.#speaker(key) ?? this.#speaker(this.#aliases.get(key) ?? ""))?.id;
   }
 
-  speaker(key: string): string | undefined {
-    return this.#speaker(key)?.id;
+  /** Id of the record that speaks for this key, if it is one that has a progress file. */
+  tracked(key: string): string | undefined {
+    const entry = this.#speaker(key);
+    return entry && entry.rank > 0 ? entry.id : undefined;
   }
 
   /** Whether this record speaks for its pair. */
