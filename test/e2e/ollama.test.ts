@@ -79,10 +79,10 @@ test("R165 R174 R175 A17 A25 a pull of three layers is one percentage that never
 
 test("A17 A25 killed in the middle and started again, the pull goes on and shows no less than before", async () => {
   using dir = tempDir("ollama");
-  fresh(4 * MB);
+  fresh(3 * MB);
   await using daemon = await served(dir.path);
   const { id } = await daemon.begin(three);
-  await daemon.until(id, ({ progress }) => progress.downloaded_bytes > 4 * MB);
+  await daemon.until(id, ({ progress }) => progress.downloaded_bytes > 5 * MB);
   await daemon.kill();
   await ollama.waitFor(({ active }) => active.length === 0, "the Ollama server to notice");
   const kept = ollama.blobs.get(ollama.layers("three")[0]!.digest)!;
