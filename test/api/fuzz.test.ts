@@ -34,7 +34,7 @@ const TEXTS = [
 ];
 const VALUES = [...TEXTS, null, true, -1, 0.5, 2 ** 53, 1e300, [], [[]], {}, { a: { b: [1] } }];
 const MEMBERS =
-  "url repo_id filename include revision provider model model_id sha256 headers token priority retry layout engine action before position key paused ModelRepo FilePath".split(
+  "url repo_id filename include revision provider model model_id sha256 headers token priority retry layout engine action before position key paused ModelRepo FilePath engine_id model_path model_type main_gpu_id loading_parameters".split(
     " ",
   );
 
