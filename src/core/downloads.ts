@@ -107,6 +107,7 @@ export class Downloads {
     const lastWanted = ((await tools.db.setting(WANTED_KEY)) as string[] | undefined) ?? [];
     const wanted = options.wanted ?? lastWanted;
     if (JSON.stringify(wanted) !== JSON.stringify(lastWanted)) await tools.db.saveSetting(WANTED_KEY, wanted);
+    await downloads.#sweeper.forgetOrphans();
     await downloads.#runner.start();
     downloads.#sweeper.start(new Set(wanted));
     return downloads;

@@ -339,4 +339,6 @@ export interface Secrets {
   get(downloadId: string): Promise<Secret>;
   put(downloadId: string, secret: Secret): Promise<void>;
   delete(downloadId: string): Promise<void>;
+  /** Downloads that something is kept for. */
+  ids(): Promise<string[]>;
 }

@@ -2,6 +2,7 @@ import type { Tools } from "./attempt.ts";
 import type { Board } from "./board.ts";
 import { removeFromDisk } from "./disk-files.ts";
 import type { Download } from "./download.ts";
+import type { FeedEvent } from "./feed.ts";
 import { discardPartials } from "./settle.ts";
 
 export interface SweepPolicy {
@@ -20,6 +21,7 @@ export class Sweeper {
   readonly #board: Board;
   readonly #policy: SweepPolicy;
   #timer: Timer | undefined;
+  #unsubscribe: (() => void) | undefined;
   #wanted: ReadonlySet<string> = new Set();
 
   constructor(tools: Tools, board: Board, policy: SweepPolicy) {
@@ -32,12 +34,31 @@ export class Sweeper {
   start(wanted: ReadonlySet<string>): void {
     this.#wanted = wanted;
     this.#timer ??= setInterval(() => void this.sweep(), EVERY_MS);
+    if (this.#policy.keepPartialsMs === 0)
+      this.#unsubscribe ??= this.#board.feed.subscribe((e) => this.#atOnce(e));
     void this.sweep();
+  }
+
+  #atOnce(event: FeedEvent): void {
+    if (event.type === "download" && event.download.state === "failed" && event.download.bytes > 0)
+      void this.sweep();
+  }
+
+  /** Before anything is started: a process that died between keeping a token and its row left the token behind. */
+  async forgetOrphans(): Promise<void> {
+    const { db, secrets, log } = this.#tools;
+    try {
+      for (const id of await secrets.ids()) if (!(await db.get(id))) await secrets.delete(id);
+    } catch (error) {
+      log.warn("could not look through the secrets", { error: String(error) });
+    }
   }
 
   stop(): void {
     clearInterval(this.#timer);
     this.#timer = undefined;
+    this.#unsubscribe?.();
+    this.#unsubscribe = undefined;
   }
 
   /** One round; a failure is logged and tried again with the next. */

@@ -45,6 +45,10 @@ export async function openSecrets(dataDir: string, log?: Log): Promise<Secrets> 
       const copy = structuredClone(secret);
       return change((next) => void next.set(id, copy));
     },
+    ids: async () => {
+      await last;
+      return [...known.keys()];
+    },
     delete: async (id) => {
       await last;
       if (known.has(id)) await change((next) => void next.delete(id));

@@ -1,10 +1,13 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, readdirSync, readFileSync, statSync, unlinkSync, writeFileSync } from "node:fs";
 import type { FeedEvent } from "../../src/core/feed.ts";
+import { openSecrets } from "../../src/storage/secrets.ts";
 import { sha256Of } from "../support/bytes.ts";
 import { ggufRepo, startHub } from "../support/hub.ts";
 import { startOrigin } from "../support/origin.ts";
 import { openProduct } from "../support/product.ts";
+import { tempDir } from "../support/temp.ts";
+import { until } from "../support/until.ts";
 import { codeOf, digest, MB, slowOrigin } from "./support.ts";
 
 describe("across restarts", () => {
@@ -43,6 +46,32 @@ describe("across restarts", () => {
     await product.downloads.resume(download.id);
     const done = await product.reaches(download.id, "completed", "failed");
     expect(digest(done.localPath as string)).toBe(sha256Of(3, 8 * MB));
+  });
+
+  test("A6 with nothing to be kept, the partial data of a failed download goes at once", async () => {
+    await using origin = await startOrigin({ resources: [{ path: "/m.bin", seed: 1, size: 4 * MB }] });
+    origin.on({ covers: 3 * MB }, { kind: "status", status: 500 });
+    const retry = { baseMs: 1, maxMs: 2, maxAttempts: 1 };
+    await using product = await openProduct({ keepPartialsMs: 0, settings: { retry } });
+    const { download } = await product.downloads.start({
+      url: origin.url("/m.bin"),
+      sha256: sha256Of(1, 4 * MB),
+    });
+    await product.reaches(download.id, "failed", "completed");
+    const left = () => readdirSync(product.models).filter((name) => name.endsWith(".part"));
+    await until(() => left().length === 0, "no partial data");
+    expect(await product.downloads.get(download.id)).toMatchObject({ state: "failed", bytes: 0 });
+  });
+
+  test("I7 a token whose download was never recorded is forgotten at the next start", async () => {
+    using dir = tempDir("orphan");
+    const product = await openProduct({ dir: dir.path });
+    await product.close();
+    const secrets = await openSecrets(`${dir.path}/data`);
+    await secrets.put("nobody", { token: "hf_orphaned" });
+    await using again = await openProduct({ dir: dir.path });
+    expect(await again.downloads.find("nobody")).toBeUndefined();
+    expect(readFileSync(`${dir.path}/data/secrets.json`, "utf8")).toBe("{}");
   });
 
   test("I7 a token given with a request is used again after a restart and stands in no row", async () => {
