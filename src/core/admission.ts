@@ -99,12 +99,21 @@ export function judge(sources: readonly Source[], defaults: Defaults, request: S
   const parsed = source.parse(request);
   if (request.modelId !== undefined) checkModelId(request.modelId);
   if (request.engine) checkModelId(request.engine.engineId, "engine_id");
+  if (request.engine && source.bring) throw noFile(source);
   checkNumbers(request);
   const secret = source.secretOf?.(request) ?? {};
   const isSecret = Object.values(secret).some((part) => part !== undefined);
   const ref = { ...parsed, key: `${layout} ${parsed.key}` };
   return { source, ref, layout, secret: isSecret ? secret : undefined };
 }
+
+/** What another program keeps is no file that an engine could be made of. */
+const noFile = ({ name }: Source): DownloadError =>
+  new DownloadError(
+    "invalid_request",
+    `A model of provider '${name}' is kept and run by that program itself: it needs no engine. Leave 'engine' out, or take the model from another provider.`,
+    { param: "engine" },
+  );
 
 export interface Defaults {
   layout: Download["layout"];

@@ -154,6 +154,13 @@ describe("A16 ollama: failing", () => {
     expect(await codeOf(work)).toBe("engine_failed");
   });
 
+  test("a model that a daemon brings itself needs no engine: refused before anything is asked", async () => {
+    await using it = await world();
+    const request = { provider: "ollama", model: "tiny", baseUrl: it.daemon.url, engine: imported("tiny") };
+    expect(await codeOf(it.product.downloads.start(request))).toBe("invalid_request");
+    expect(it.daemon.requests).toEqual([]);
+  });
+
   test("no GGUF is refused before the daemon is asked", async () => {
     await using it = await world();
     await Bun.write(`${it.product.dir}/m.bin`, "weights");
