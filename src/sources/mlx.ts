@@ -4,6 +4,11 @@ import { createHuggingFace, type HuggingFaceOptions } from "./huggingface.ts";
 import { HEADER_BYTES, isMlxConfig, isMlxWeights } from "./mlx/signs.ts";
 import { encodePath } from "./repository/reference.ts";
 
+export interface MlxOptions extends HuggingFaceOptions {
+  /** How long a sign is waited for, milliseconds; default 10 000. Without it the model is fetched all the same. */
+  signMs?: number;
+}
+
 /** `config.json` of a model is some KiB; a longer one is not read to its end. */
 const CONFIG_BYTES = 256 * 1024;
 
@@ -12,7 +17,7 @@ const CONFIG_BYTES = 256 * 1024;
  * `huggingface` does, and under the same source key: one repository is one transfer, whichever of the two names it.
  * What turns out to be MLX is labelled `format: mlx`; what does not is fetched all the same, with a warning.
  */
-export function createMlx(options: HuggingFaceOptions): Source {
+export function createMlx(options: MlxOptions): Source {
   const hub = createHuggingFace(options);
   return {
     ...hub,
@@ -26,7 +31,7 @@ export function createMlx(options: HuggingFaceOptions): Source {
     async resolve(ref, context) {
       const manifest = await hub.resolve(ref, context);
       if (manifest.labels?.format === "mlx") return manifest;
-      const found = await lookForSigns(options.http, hub, manifest, context);
+      const found = await lookForSigns(options, hub, manifest, context);
       if (found.includes(true)) return { ...manifest, labels: { ...manifest.labels, format: "mlx" } };
       if (!found.includes(false)) return manifest;
       const warning = `${manifest.repo} has no sign of the MLX format in its card, config.json or weights; mlx-lm may not load it.`;
@@ -37,7 +42,7 @@ export function createMlx(options: HuggingFaceOptions): Source {
 
 /** Per sign whether it is there, undefined where it could not be read: two small requests at most. */
 async function lookForSigns(
-  http: Http,
+  { http, signMs = 10_000 }: Pick<MlxOptions, "http" | "signMs">,
   hub: Source,
   { repo, commit, files }: Manifest,
   context: SourceContext,
@@ -45,7 +50,14 @@ async function lookForSigns(
   const ref = { provider: hub.name, key: "", url: "" };
   const read = async (path: string, bytes: number, judge: (head: Uint8Array) => boolean) => {
     const locator = `${repo}/resolve/${commit}/${encodePath(path)}`;
-    const head = await firstBytes(http, await hub.locate(ref, { path, locator }, context), bytes, context);
+    const asked = await hub.locate(ref, { path, locator }, context);
+    const head = await firstBytes(
+      http,
+      asked,
+      bytes,
+      AbortSignal.any([context.signal, AbortSignal.timeout(signMs)]),
+    );
+    context.signal.throwIfAborted();
     return head && judge(head);
   };
   const text = (head: Uint8Array) => new TextDecoder().decode(head);
@@ -56,12 +68,12 @@ async function lookForSigns(
   return [config, first && (await read(first.path, HEADER_BYTES, isMlxWeights))];
 }
 
-/** Up to so many of the first bytes; undefined when the file is not given, which is for the transfer to report. */
+/** Up to so many of the first bytes; undefined when they are not given (in time), which is for the transfer to report. */
 async function firstBytes(
   http: Http,
   asked: FetchRequest,
   bytes: number,
-  { signal }: SourceContext,
+  signal: AbortSignal,
 ): Promise<Uint8Array | undefined> {
   try {
     const response = await http.request({ ...asked, headers: { Range: `bytes=0-${bytes - 1}` }, signal });
@@ -79,8 +91,7 @@ async function firstBytes(
     }
     return Buffer.concat(chunks).subarray(0, bytes);
   } catch (error) {
-    signal.throwIfAborted();
-    if (error instanceof DownloadError) return undefined;
+    if (signal.aborted || error instanceof DownloadError) return undefined;
     throw error;
   }
 }

@@ -65,7 +65,7 @@ export function createModelScope({ http, endpoint, token, clock }: ModelScopeOpt
 
     async resolve(ref, context) {
       const { info, call } = await look(ref, context);
-      const { commit, entries } = await client.tree(call);
+      const { commit, entries } = await client.tree(call, ref.files);
       const chosen = ref.files ? inOrder(ref, entries) : select(ref, entries);
       const { id: repo } = info;
       const list = manifest(ref, chosen, ({ path, changedAt }) => {

@@ -3,11 +3,13 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { StartRequest } from "../../src/core/ports.ts";
 import { isMlxCard, isMlxConfig, isMlxWeights } from "../../src/sources/mlx/signs.ts";
+import { createMlx } from "../../src/sources/mlx.ts";
+import { client, clock } from "../http/client.ts";
 import { readAll } from "../support/bytes.ts";
 import { safetensorsHeader } from "../support/hub/safetensors.ts";
 import { ggufRepo, type Hub, mlxRepo, startHub } from "../support/hub.ts";
 import { openProduct } from "../support/product.ts";
-import { resolve, sources } from "./support.ts";
+import { context, resolve, sources } from "./support.ts";
 
 let hub: Hub;
 afterEach(() => hub?.stop());
@@ -114,6 +116,30 @@ describe("R177 MLX is the hub by another name", () => {
     hub.origin.on({ path: "*config.json" }, { kind: "respond", status: 500 });
     hub.cdn.on({}, { kind: "reset", at: "start" });
     expect((await resolve(list, mlx(REPO))).warnings).toBeUndefined();
+  });
+
+  test("a sign that does not come holds nothing up", async () => {
+    hub = await startHub({ repos: [mlxRepo(REPO, { signs: ["weights"] })] });
+    const source = createMlx({ http: client(), clock, endpoint: hub.endpoint, signMs: 200 });
+    const rules = [
+      hub.cdn.on({ nth: 1 }, { kind: "stall", at: "start" }),
+      hub.cdn.on({ nth: 2 }, { kind: "stall", at: 100 }),
+    ];
+    for (const rule of rules) {
+      const { files, labels, warnings } = await source.resolve(source.parse(mlx(REPO)), context());
+      expect([files.length, labels, warnings?.length]).toEqual([7, undefined, 1]);
+      expect(rule.hits).toBe(1);
+    }
+    const stop = new AbortController();
+    const reason = new Error("enough");
+    const rule = hub.cdn.on({}, { kind: "stall", at: "start" });
+    const patient = createMlx({ http: client(), clock, endpoint: hub.endpoint });
+    const ended = patient
+      .resolve(patient.parse(mlx(REPO)), { ...context(), signal: stop.signal })
+      .catch((error) => error);
+    await hub.cdn.waitFor(() => rule.hits === 1, "the look at the weights");
+    stop.abort(reason);
+    expect(await ended).toBe(reason);
   });
 
   test("a GGUF repository asked for as MLX comes with the warning", async () => {

@@ -236,6 +236,35 @@ describe("listings", () => {
     expect(huge.commit).toBe(site.repo("acme/huge").branches.get("master"));
   });
 
+  test("a file of a list that has been cut off is looked for in its folder", async () => {
+    const source = await withSite({});
+    const files = Array.from({ length: 6_000 }, (_, i) => ({
+      path: `${"pqrst"[i % 5]}/f${i}.json`,
+      content: "{}",
+    }));
+    site.add({ id: "acme/huge", files: [...files, { path: "top.json", content: "{}" }] });
+    const find = async (filename: string) => {
+      const before = site.origin.requests("*/repo/files").length;
+      const asked = new Asked({ source, http }, ask("acme/huge", { filename }));
+      const found = await asked.resolve().then(
+        ({ files: [file] }) => file?.digest?.hex.length,
+        (error) => error.code,
+      );
+      return [found, site.origin.requests("*/repo/files").length - before];
+    };
+    expect(await find("p/f0.json")).toEqual([64, 1]);
+    expect(await find("t/f5999.json")).toEqual([64, 2]);
+    expect(await find("top.json")).toEqual([64, 2]);
+    expect(await find("t/none.json")).toEqual(["entry_not_found", 2]);
+    expect(await find("none/none.json")).toEqual(["entry_not_found", 2]);
+    site.add({
+      id: "acme/huge",
+      files: Array.from({ length: 3_002 }, (_, i) => ({ path: `p/f${i}`, content: "" })),
+    });
+    expect(await find("p/f7")).toEqual([64, 1]);
+    expect(await find("p/f3001")).toEqual(["too_large", 2]);
+  });
+
   test("a folder that the site cannot list is an error, never half a model", async () => {
     const source = await withSite({});
     const files = Array.from({ length: 3_001 }, (_, i) => ({ path: `p/f${i}.json`, content: "{}" }));

@@ -16,7 +16,7 @@ const MAX_ANSWER_BYTES = 32 << 20;
 /** One file as the site lists it; every file has a SHA-256, small ones too. */
 export interface SiteEntry {
   path: string;
-  size: number;
+  size: number | null;
   digest: Digest | null;
   /** The commit that last changed it: there it is what the list says, wherever the branch goes meanwhile. */
   changedAt: string | null;
@@ -71,36 +71,27 @@ export class SiteClient {
   }
 
   /**
-   * All files of the call's revision: one request, or one and two for each folder whose listing was cut off. Throws
+   * All files of the call's revision: one request, or one and two for each folder whose listing was cut off. When only
+   * the files `wanted` are of interest, a cut-off listing is gone on with in their folders only. Throws
    * `revision_not_found`, `too_large`.
    */
-  async tree(call: Call): Promise<Tree> {
+  async tree(call: Call, wanted?: readonly string[]): Promise<Tree> {
     const { subject } = call;
-    const entries: SiteEntry[] = [];
-    let revision = subject.revision;
-    let commit: string | null = COMMIT.test(revision) ? revision : null;
+    const tree: Tree = { commit: COMMIT.test(subject.revision) ? subject.revision : null, entries: [] };
     let requests = 0;
     const list = async (root: string, recursive: boolean): Promise<Page> => {
       if (++requests > MAX_REQUESTS) throw malformed(subject);
-      const page = await this.#files(call, { revision, root, recursive });
-      commit ??= page.commit;
-      revision = commit ?? revision;
+      const page = await this.#files(call, { revision: tree.commit ?? subject.revision, root, recursive });
+      // Of a folder it may be the last commit that touched it.
+      if (root === "") tree.commit ??= page.commit;
       return page;
     };
-    const open = [""];
-    for (let root = open.shift(); root !== undefined; root = open.shift()) {
-      let page = await list(root, true);
-      if (page.count >= CUT_OFF_AT) {
-        page = await list(root, false);
-        if (page.count >= CUT_OFF_AT) throw tooLarge(subject, root);
-        open.push(...page.folders.filter((path) => isBelow(path, root)));
-      }
-      entries.push(...page.entries);
-      if (entries.length > MAX_ENTRIES)
-        throw new DownloadError("too_large", `${subject.repo} has more than ${MAX_ENTRIES} files.`);
-    }
-    if (entries.length === 0) await this.#checkRevision(call);
-    return { commit, entries };
+    const first = await list("", true);
+    if (first.count < CUT_OFF_AT) tree.entries = first.entries;
+    else if (wanted) tree.entries = await listNamed(first, wanted, list, subject);
+    else tree.entries = await listFolders(list, subject);
+    if (first.count === 0) await this.#checkRevision(call);
+    return tree;
   }
 
   async #files(
@@ -156,11 +147,58 @@ const isSuccess = (code: unknown): boolean => code === undefined || Number(code)
 
 const isBelow = (path: string, root: string): boolean => root === "" || path.startsWith(`${root}/`);
 
+type List = (root: string, recursive: boolean) => Promise<Page>;
+
+/** The top, and below it each folder as a whole, in its turn taken apart where that is cut off too. */
+async function listFolders(list: List, subject: Subject): Promise<SiteEntry[]> {
+  const entries: SiteEntry[] = [];
+  const open = [""];
+  for (let root = open.shift(); root !== undefined; root = open.shift()) {
+    // The top has been found to be too long already.
+    const whole = root === "" ? undefined : await list(root, true);
+    const page = whole !== undefined && whole.count < CUT_OFF_AT ? whole : await list(root, false);
+    if (page.count >= CUT_OFF_AT) throw tooLarge(subject, root);
+    entries.push(...page.entries);
+    if (page !== whole) open.push(...page.folders.filter((path) => isBelow(path, root)));
+    if (entries.length > MAX_ENTRIES)
+      throw new DownloadError("too_large", `${subject.repo} has more than ${MAX_ENTRIES} files.`);
+  }
+  return entries;
+}
+
+const folderOf = (path: string): string => path.slice(0, Math.max(0, path.lastIndexOf("/")));
+
+const isIn = (entries: readonly SiteEntry[], path: string): boolean =>
+  entries.some((entry) => entry.path === path);
+
+/** What the beginning of a listing does not show is looked for in its own folder. */
+async function listNamed(
+  { entries }: Page,
+  wanted: readonly string[],
+  list: List,
+  subject: Subject,
+): Promise<SiteEntry[]> {
+  const found = [...entries];
+  const missing = wanted.filter((path) => !isIn(entries, path));
+  for (const root of new Set(missing.map(folderOf))) {
+    const page = await list(root, false).catch((error: unknown) => {
+      // The revision is known to exist: what does not is the folder.
+      if (error instanceof DownloadError && error.code === "revision_not_found") return undefined;
+      throw error;
+    });
+    if (page === undefined) continue;
+    const unlisted = missing.some((path) => folderOf(path) === root && !isIn(page.entries, path));
+    if (page.count >= CUT_OFF_AT && unlisted) throw tooLarge(subject, root);
+    found.push(...page.entries);
+  }
+  return found;
+}
+
 function tooLarge({ repo, host }: Subject, root: string): DownloadError {
   const where = root === "" ? "at its top" : `in the folder ${root}`;
   return new DownloadError(
     "too_large",
-    `${repo} has ${CUT_OFF_AT} or more entries ${where}; ${host} does not list so many. Ask for its files by their URLs.`,
+    `${repo} has ${CUT_OFF_AT} or more entries ${where}; ${host} does not list so many, and what it does not list cannot be verified.`,
   );
 }
 
@@ -177,10 +215,12 @@ function commitOf(data: unknown, items: readonly Record<string, unknown>[]): str
 
 function toEntry(item: Record<string, unknown>, path: string, { subject }: Call): SiteEntry {
   const { Size, Sha256, Revision } = item;
-  if (typeof Size !== "number" || !Number.isSafeInteger(Size) || Size < 0) throw malformed(subject);
+  const size = Size ?? null;
+  if (size !== null && !(typeof size === "number" && Number.isSafeInteger(size) && size >= 0))
+    throw malformed(subject);
   const digest = typeof Sha256 === "string" ? parseDigest("sha256", Sha256) : undefined;
   const changedAt = typeof Revision === "string" && COMMIT.test(Revision) ? Revision : null;
-  return { path, size: Size, digest: digest ?? null, changedAt };
+  return { path, size, digest: digest ?? null, changedAt };
 }
 
 function asRecord(value: unknown): Record<string, unknown> | undefined {
