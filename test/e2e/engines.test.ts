@@ -47,7 +47,7 @@ const loaded = (daemon: Daemon, id: string) =>
   }, `engine ${id} to be loaded`);
 
 describe("A16 engines of the executable", () => {
-  test("R41 R81 R84 a startup download ends with a process that answers, and its clean exit leaves none", async () => {
+  test("R81 R84 a startup download ends with a process that answers, and its clean exit leaves none", async () => {
     await using it = await world();
     const { id } = await it.begin("a");
     const done = await it.daemon.until(id, "completed");
@@ -61,6 +61,19 @@ describe("A16 engines of the executable", () => {
     const again = await loaded(it.daemon, "a");
     expect((await fetch(`${again.endpoint}/health`)).status).toBe(200);
     expect(it.program.alive()).toHaveLength(1);
+  }, 60_000);
+
+  test("R41 the file already there becomes an engine at once, with a process of its own", async () => {
+    await using it = await world();
+    const { id } = await it.begin("a");
+    await it.daemon.until(id, "completed");
+    const { bytesSent } = it.origin.stats;
+    const body = { engine_id: "second", model_path: it.origin.url("/a.gguf") };
+    const answer = await it.daemon.api("POST", "/engines", body);
+    expect([answer.status, answer.body.status]).toEqual([201, "loaded"]);
+    const { endpoint } = await engineOf(it.daemon, "second");
+    expect((await fetch(`${endpoint}/health`)).status).toBe(200);
+    expect([it.program.alive().length, it.origin.stats.bytesSent]).toEqual([2, bytesSent]);
   }, 60_000);
 
   test("kill -9 leaves no orphan, deaf or loading or ready, and what was loaded runs again after the next start", async () => {
