@@ -107,7 +107,8 @@ function describe(error: Error): string {
   return `${error.stack}${cause}`;
 }
 
-async function doneBytes(tools: Tools, row: Download): Promise<number> {
+/** Bytes of the files that are complete: what is left when the partial data is gone. */
+export async function doneBytes(tools: Tools, row: Download): Promise<number> {
   const files = await tools.db.files(row.id);
   return files.reduce((sum, f) => sum + (f.state === "done" ? f.bytes : 0), 0);
 }

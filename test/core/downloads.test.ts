@@ -246,6 +246,16 @@ describe("commands", () => {
     expect(queued.id).not.toBe(download.id);
   });
 
+  test("A6 a paused download that is cancelled shows no progress of data that is gone", async () => {
+    await using origin = await slowOrigin();
+    await using product = await openProduct();
+    const { download } = await product.downloads.start({ url: origin.url("/slow.gguf") });
+    await product.has(download.id, MB);
+    await product.downloads.pause(download.id);
+    const { download: cancelled } = await product.downloads.cancel(download.id);
+    expect(cancelled).toMatchObject({ state: "cancelled", bytes: 0 });
+  });
+
   test("R76 cancel-all takes running, waiting and paused ones", async () => {
     await using origin = await slowOrigin();
     await using product = await openProduct({ settings: { maxConcurrent: 1 } });

@@ -50,7 +50,7 @@ describe("across restarts", () => {
 
   test("A6 with nothing to be kept, the partial data of a failed download goes at once", async () => {
     await using origin = await startOrigin({ resources: [{ path: "/m.bin", seed: 1, size: 4 * MB }] });
-    origin.on({ covers: 3 * MB }, { kind: "status", status: 500 });
+    origin.on({ covers: 3 * MB }, { kind: "respond", status: 500 });
     const retry = { baseMs: 1, maxMs: 2, maxAttempts: 1 };
     await using product = await openProduct({ keepPartialsMs: 0, settings: { retry } });
     const { download } = await product.downloads.start({
