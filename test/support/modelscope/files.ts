@@ -14,11 +14,9 @@ export function listFiles(state: SiteState, repo: SiteRepo, query: URLSearchPara
   const root = (query.get("Root") ?? "").replace(/^\/|\/$/g, "");
   const items = itemsBelow(commit, root, /^true$/i.test(query.get("Recursive") ?? ""));
   if (root !== "" && items.length === 0) return NO_TREE;
-  const LatestCommitter = {
-    Id: fullCommit ? commit.id : "",
-    ShortId: commit.id.slice(0, 8),
-    Name: repo.owner,
-  };
+  // Of a folder, the page of the site shows who changed it last.
+  const latest = root === "" ? commit.id : repo.lastChange(commit, root);
+  const LatestCommitter = { Id: fullCommit ? latest : "", ShortId: latest.slice(0, 8), Name: repo.owner };
   return ok({ Files: items.slice(0, listLimit), IsVisual: 0, LatestCommitter });
 }
 

@@ -54,6 +54,13 @@ export class SiteRepo {
     return this.commits.get(this.branches.get(revision) ?? this.tags.get(revision) ?? revision);
   }
 
+  /** The last commit that changed something below a folder. */
+  lastChange({ files }: SiteCommit, folder: string): string {
+    const below = [...files].filter(([path]) => path.startsWith(`${folder}/`));
+    const changes = new Set(below.map(([, { changedAt }]) => changedAt));
+    return [...this.commits.keys()].findLast((id) => changes.has(id)) ?? "";
+  }
+
   /** A file of a revision. Throws when there is none. */
   file(path: string, revision = MASTER): Entry {
     const found = this.resolve(revision)?.files.get(path);
