@@ -2,6 +2,7 @@ import { type Api, type ApiOptions, createApi, type WebAssets } from "../../src/
 import { systemClock } from "../../src/core/clock.ts";
 import type { Log } from "../../src/core/ports.ts";
 import { openProduct, type Product, type ProductOptions } from "../support/product.ts";
+import { Contract } from "./contract.ts";
 
 export const MB = 1 << 20;
 export const KEY = "correct horse battery staple";
@@ -65,12 +66,27 @@ export async function serve(options: ServeOptions = {}): Promise<Served> {
     port,
     base,
     logged,
-    call: (method, path, body, headers) => call(base, method, path, body, headers),
+    call: async (method, path, body, headers) => {
+      const answer = await call(base, method, path, body, headers);
+      contract ??= Contract.of({ api });
+      checkDocumented(await contract, method, path, answer);
+      return answer;
+    },
     async [Symbol.asyncDispose]() {
       await api.stop();
       await product.close();
     },
   };
+}
+
+/** The same for every server of a run. */
+let contract: Promise<Contract> | undefined;
+
+/** Whatever any test of the API hears is what the OpenAPI document says, its status included. */
+function checkDocumented(contract: Contract, method: string, path: string, answer: Answer): void {
+  const found = contract.find(method, path);
+  const problems = found ? contract.problems(method, found.path, answer) : [];
+  if (problems.length > 0) throw new Error(`Not as documented: ${problems.join("; ")}`);
 }
 
 /** One request; an object as body is sent as JSON, text as it is. */
