@@ -151,7 +151,7 @@ describe("R177 MLX is the hub by another name", () => {
 });
 
 describe("R165 R176 R178 a whole repository in the product", () => {
-  test("mlx and huggingface at the same time are one transfer; bytes, label and provider are right", async () => {
+  test("R165 R176 R177 R178 mlx and huggingface at the same time are one transfer; bytes, label and provider are right", async () => {
     hub = await startHub({ repos: [mlxRepo(REPO, { size: 3 << 20 })], cdnLimits: { rateTotal: 4 << 20 } });
     await using product = await openProduct({ hfEndpoint: hub.endpoint });
     const first = await product.downloads.start(mlx(REPO));
@@ -183,7 +183,7 @@ describe("R165 R176 R178 a whole repository in the product", () => {
     expect(hub.cdn.sent()).toBe(sent);
   });
 
-  test("R179 R180 R186 missing and gated end at once, typed, with what to do", async () => {
+  test("R176 R179 R180 R186 missing and gated end at once, typed, with what to do", async () => {
     hub = await startHub({ repos: [{ ...mlxRepo("acme/gated-mlx"), gated: "auto" }] });
     const token = hub.addUser("ada", { access: { "acme/gated-mlx": "granted" } });
     await using product = await openProduct({ hfEndpoint: hub.endpoint });
