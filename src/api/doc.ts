@@ -39,7 +39,10 @@ const ERRORS: Record<number, string> = {
 };
 /** What the guard and the router may answer on any route. */
 const ALWAYS = [400, 401, 403, 421, 429, 500];
-const CHANGES = [413, 415];
+/** What the database may, on any route that asks it (busy, or on a disk that is full or gone). */
+const STORED = [503, 507];
+/** `409` is also a database that another program holds. */
+const CHANGES = [409, 413, 415];
 
 export interface Answer {
   description: string;
@@ -75,7 +78,8 @@ export interface Operation {
 
 /** What the OpenAPI document says of a route. Answers are described here, not checked at run time: the tests do that. */
 export function operation(spec: Operation): { detail: DocumentDecoration } {
-  const errors = [...ALWAYS, ...(spec.changes ? CHANGES : []), ...(spec.errors ?? [])];
+  const stored = spec.tag === "service" ? [] : STORED;
+  const errors = [...ALWAYS, ...stored, ...(spec.changes ? CHANGES : []), ...(spec.errors ?? [])];
   const refusal = spec.refusal ?? { schema: ref(spec.error ?? "Error") };
   const responses: Record<string, object> = {};
   for (const [status, answer] of Object.entries(spec.answers)) responses[status] = response(answer);

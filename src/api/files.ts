@@ -6,6 +6,7 @@ import { digestText, presentFile } from "./downloads/present.ts";
 import { FileSchema } from "./downloads/schemas.ts";
 import { invalid } from "./downloads/start.ts";
 import { refuseKolosal } from "./envelope.ts";
+import * as examples from "./examples.ts";
 import { type ApiContext, type Family, newRoutes } from "./family.ts";
 import { json } from "./reply.ts";
 import { open } from "./wire.ts";
@@ -87,6 +88,7 @@ function listing(downloads: Downloads) {
               files: Type.Array(DiskFileSchema),
               next_cursor: Type.Optional(Type.String()),
             }),
+            example: examples.FILES,
           },
         },
       }),
@@ -112,6 +114,7 @@ function single(downloads: Downloads) {
             200: {
               description: "Deleted",
               schema: open({ success: Type.Boolean(), message: Type.String() }),
+              example: examples.FILE_DELETED,
             },
           },
           errors: [404, 507],
@@ -140,6 +143,7 @@ function single(downloads: Downloads) {
                 computed: Type.String({ description: "algorithm:hex of what is on disk" }),
                 file: FileSchema,
               }),
+              example: examples.VERIFICATION,
             },
           },
           errors: [404, 507],

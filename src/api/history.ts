@@ -1,6 +1,7 @@
 import { Type } from "@sinclair/typebox";
 import { IdParams, operation } from "./doc.ts";
 import { refuseKolosal } from "./envelope.ts";
+import { RECORDS_REMOVED } from "./examples.ts";
 import { type ApiContext, type Family, newRoutes } from "./family.ts";
 import { json } from "./reply.ts";
 import { open } from "./wire.ts";
@@ -22,7 +23,7 @@ const removed = (count: number) =>
 
 /** `DELETE /v1/history`: finished records only, an unfinished one is refused. */
 export function historyFamily({ downloads }: ApiContext): Family {
-  const answers = { 200: { description: "Removed", schema: Removed } };
+  const answers = { 200: { description: "Removed", schema: Removed, example: RECORDS_REMOVED } };
   const routes = newRoutes()
     .delete(
       "/v1/history",

@@ -1,6 +1,7 @@
 import { Type } from "@sinclair/typebox";
 import { operation, StreamQuery, textParam } from "./doc.ts";
 import { refuseKolosal } from "./envelope.ts";
+import { EVENTS } from "./examples.ts";
 import { type ApiContext, type Family, newRoutes } from "./family.ts";
 import { Problem } from "./problem.ts";
 import { Session } from "./socket.ts";
@@ -27,7 +28,12 @@ export function liveFamily(context: ApiContext): Family {
             "First `snapshot` {seq, downloads}, then `download` {seq, previous_state, download} and `removed` {seq, id, model_id}. " +
             "The id of each event is its seq; Last-Event-ID continues after it. A comment comes every 5 s.",
           answers: {
-            200: { description: "The stream", type: "text/event-stream", schema: Type.String() },
+            200: {
+              description: "The stream",
+              type: "text/event-stream",
+              schema: Type.String(),
+              example: EVENTS,
+            },
           },
           errors: [503],
         }),

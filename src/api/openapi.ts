@@ -13,6 +13,7 @@ import {
   SummarySchema,
 } from "./downloads/schemas.ts";
 import { EngineViewSchema } from "./engines/schemas.ts";
+import * as examples from "./examples.ts";
 import { type Family, newRoutes } from "./family.ts";
 import {
   CancelledSchema,
@@ -22,7 +23,14 @@ import {
   StatusSchema,
 } from "./local/schemas.ts";
 import { SettingsSchema } from "./settings.ts";
-import { AnswerSchema, ViewSchema, WingmanErrorSchema } from "./wingman/schemas.ts";
+import {
+  AnswerSchema,
+  ERROR_EXAMPLE,
+  QUEUED_EXAMPLE,
+  VIEW_EXAMPLE,
+  ViewSchema,
+  WingmanErrorSchema,
+} from "./wingman/schemas.ts";
 
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 type JsonObject = { [key: string]: Json };
@@ -48,6 +56,25 @@ const COMPONENTS: Record<string, TSchema> = {
   WingmanDownload: AnswerSchema,
   WingmanProgress: ViewSchema,
   WingmanError: WingmanErrorSchema,
+};
+
+/** Of components whose schemas carry none of their own. */
+const EXAMPLES: Record<string, unknown> = {
+  BulkCancellation: examples.BULK_CANCELLATION,
+  Cancellation: examples.CANCELLATION,
+  CommandDone: examples.COMMAND_DONE,
+  Download: examples.DOWNLOAD,
+  DownloadList: examples.LIST,
+  Summary: examples.SUMMARY,
+  Settings: examples.SETTINGS,
+  Engine: examples.ENGINE,
+  EngineCreation: examples.ENGINE_CREATION,
+  Error: examples.ERROR,
+  File: examples.FILE,
+  ModelProgress: examples.MODEL_PROGRESS,
+  WingmanDownload: QUEUED_EXAMPLE,
+  WingmanProgress: VIEW_EXAMPLE,
+  WingmanError: ERROR_EXAMPLE,
 };
 
 const DOCUMENT_PATH = "/document";
@@ -103,7 +130,7 @@ function finish(document: JsonObject): JsonObject {
     ...document,
     security: [{ bearer: [] }, { apiKey: [] }, { session: [] }],
     components: {
-      schemas: COMPONENTS as unknown as JsonObject,
+      schemas: components(),
       securitySchemes: {
         bearer: { type: "http", scheme: "bearer" },
         apiKey: { type: "apiKey", in: "header", name: "X-API-Key" },
@@ -113,11 +140,19 @@ function finish(document: JsonObject): JsonObject {
   }) as JsonObject;
 }
 
+function components(): JsonObject {
+  const all = Object.entries(COMPONENTS).map(([name, schema]) => [
+    name,
+    name in EXAMPLES ? { ...schema, example: EXAMPLES[name] } : schema,
+  ]);
+  return Object.fromEntries(all) as JsonObject;
+}
+
 /** Bodies are JSON and nothing else; parameters carry no more than they may. */
 function finishOperation(operation: JsonObject): void {
   const body = operation.requestBody as JsonObject | undefined;
-  const schema = ((body?.content as JsonObject | undefined)?.["application/json"] as JsonObject)?.schema;
-  if (body && schema !== undefined) body.content = { "application/json": { schema } };
+  const media = (body?.content as JsonObject | undefined)?.["application/json"] as JsonObject | undefined;
+  if (body && media?.schema !== undefined) body.content = { "application/json": media };
   for (const parameter of (operation.parameters ?? []) as JsonObject[]) {
     if (parameter.description === undefined) delete parameter.description;
     delete parameter.examples;
@@ -138,7 +173,9 @@ function toVersion3(value: Json): Json {
   const words = constants(value);
   if (words) return { ...pick(value, "description"), type: "string", enum: words };
   const { patternProperties, ...rest } = value.type === "integer" ? wide(value) : value;
-  const entries = Object.entries(rest).map(([key, member]) => [key, toVersion3(member)] as const);
+  const entries = Object.entries(rest).map(
+    ([key, member]) => [key, key === "example" ? member : toVersion3(member)] as const,
+  );
   const plain: JsonObject = Object.fromEntries(entries);
   if (patternProperties !== undefined) {
     const [values] = Object.values(patternProperties as JsonObject);

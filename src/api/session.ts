@@ -1,6 +1,7 @@
 import { Type } from "@sinclair/typebox";
 import { operation } from "./doc.ts";
 import { refuseKolosal } from "./envelope.ts";
+import * as examples from "./examples.ts";
 import { type ApiContext, type Family, newRoutes } from "./family.ts";
 import { TICKET_SECONDS } from "./guard.ts";
 import { json } from "./reply.ts";
@@ -8,9 +9,10 @@ import { open } from "./wire.ts";
 
 export const LOGIN_PATH = "/v1/session";
 
-const KeySchema = open({
-  key: Type.String({ minLength: 1, maxLength: 4096, description: "The API key" }),
-});
+const KeySchema = open(
+  { key: Type.String({ minLength: 1, maxLength: 4096, description: "The API key" }) },
+  { example: { key: "the API key" } },
+);
 const DoneSchema = open({ success: Type.Boolean(), message: Type.String() });
 
 /** Login by cookie for browsers, and tickets for streams they cannot send headers with (A15, F183). */
@@ -31,7 +33,12 @@ export function sessionFamily({ guard, exchange }: ApiContext): Family {
           tag: "session",
           summary: "Exchange the API key for a session cookie",
           answers: {
-            200: { description: "Logged in", schema: DoneSchema, headers: { "Set-Cookie": "The session" } },
+            200: {
+              description: "Logged in",
+              schema: DoneSchema,
+              headers: { "Set-Cookie": "The session" },
+              example: examples.SESSION_OPENED,
+            },
           },
           changes: true,
         }),
@@ -45,7 +52,7 @@ export function sessionFamily({ guard, exchange }: ApiContext): Family {
         id: "closeSession",
         tag: "session",
         summary: "End the session and the streams it opened",
-        answers: { 200: { description: "Logged out", schema: DoneSchema } },
+        answers: { 200: { description: "Logged out", schema: DoneSchema, example: examples.SESSION_CLOSED } },
         changes: true,
       }),
     )
@@ -64,6 +71,7 @@ export function sessionFamily({ guard, exchange }: ApiContext): Family {
               ticket: Type.String(),
               expires_in: Type.Integer({ description: "Seconds" }),
             }),
+            example: examples.TICKET,
           },
         },
         changes: true,

@@ -5,6 +5,7 @@ import { presentRetry } from "./downloads/present.ts";
 import { RetrySchema } from "./downloads/schemas.ts";
 import { retryPatch, withoutUndefined } from "./downloads/start.ts";
 import { refuseKolosal } from "./envelope.ts";
+import { SETTINGS } from "./examples.ts";
 import { type ApiContext, type Family, newRoutes } from "./family.ts";
 import { json } from "./reply.ts";
 import { open, ref } from "./wire.ts";
@@ -25,7 +26,7 @@ export const SettingsSchema = open(
     retry: Type.Optional(RetrySchema),
     paused: Type.Optional(Type.Boolean({ description: "Start nothing new" })),
   },
-  { description: "Kept, and in force at once", minProperties: 1 },
+  { description: "Kept, and in force at once", minProperties: 1, example: SETTINGS },
 );
 
 const present = (settings: Settings) => ({

@@ -4,6 +4,7 @@ import { operation, textParam } from "./doc.ts";
 import { digestText } from "./downloads/present.ts";
 import { invalid } from "./downloads/start.ts";
 import { refuseKolosal } from "./envelope.ts";
+import * as examples from "./examples.ts";
 import { type ApiContext, type Family, newRoutes } from "./family.ts";
 import { json } from "./reply.ts";
 import { open } from "./wire.ts";
@@ -63,7 +64,7 @@ export function sourcesFamily({ downloads }: ApiContext): Family {
         id: "listSources",
         tag: "hub",
         summary: "Providers",
-        answers: { 200: { description: "The providers", schema: SourcesSchema } },
+        answers: { 200: { description: "The providers", schema: SourcesSchema, example: examples.SOURCES } },
       }),
     })
     .get(
@@ -86,7 +87,9 @@ export function sourcesFamily({ downloads }: ApiContext): Family {
           tag: "hub",
           summary: "Files of a repository",
           description: "For a private or gated repository send the hub's token in the header X-Hub-Token.",
-          answers: { 200: { description: "The files", schema: ListingSchema } },
+          answers: {
+            200: { description: "The files", schema: ListingSchema, example: examples.REMOTE_FILES },
+          },
           errors: [404, 429, 502, 504],
         }),
       },

@@ -10,6 +10,7 @@ import {
   textParam,
 } from "../doc.ts";
 import { kolosalRefusal, refusalResponse, refuseKolosal } from "../envelope.ts";
+import * as examples from "../examples.ts";
 import { type ApiContext, type Family, newRoutes } from "../family.ts";
 import { json } from "../reply.ts";
 import { eventStream } from "../stream.ts";
@@ -151,7 +152,12 @@ function single(context: ApiContext, prefix: string) {
           tag: "live",
           summary: "One download as server-sent events: snapshot, download, removed",
           answers: {
-            200: { description: "The stream", type: "text/event-stream", schema: Type.String() },
+            200: {
+              description: "The stream",
+              type: "text/event-stream",
+              schema: Type.String(),
+              example: examples.EVENTS,
+            },
           },
           errors: [404, 503],
         }),
@@ -215,7 +221,13 @@ function commands(context: ApiContext, prefix: string) {
       id,
       tag: "downloads",
       summary,
-      answers: { 200: { description: "What was done", schema: bulkSchema(noun, verb) } },
+      answers: {
+        200: {
+          description: "What was done",
+          schema: bulkSchema(noun, verb),
+          example: examples.bulk(noun, verb),
+        },
+      },
       changes: true,
     });
   return newRoutes()

@@ -1,6 +1,7 @@
 import { type Static, Type } from "@sinclair/typebox";
 import { STATES } from "../../core/download.ts";
 import { VERDICTS } from "../../core/errors.ts";
+import { CHANGE_BODY, START_BODY } from "../examples.ts";
 import { open, ref, text, whole, word } from "../wire.ts";
 
 export const RetrySchema = open(
@@ -67,7 +68,11 @@ export const StartSchema = open(
     layout: Type.Optional(Type.Union([Type.Literal("flat"), Type.Literal("hf-cache")])),
     engine: Type.Optional(EngineSchema),
   },
-  { title: "StartDownload", description: "What to download: url, or repo_id, or provider and model" },
+  {
+    title: "StartDownload",
+    description: "What to download: url, or repo_id, or provider and model",
+    example: START_BODY,
+  },
 );
 export type StartBody = Static<typeof StartSchema>;
 
@@ -80,7 +85,12 @@ export const ChangeSchema = open(
     rate_limit_bps: Type.Optional(whole("Bytes per second, 0 = no limit")),
     retry: Type.Optional(RetrySchema),
   },
-  { title: "ChangeDownload", description: "At most one of before, after and position", minProperties: 1 },
+  {
+    title: "ChangeDownload",
+    description: "At most one of before, after and position",
+    minProperties: 1,
+    example: CHANGE_BODY,
+  },
 );
 export type ChangeBody = Static<typeof ChangeSchema>;
 

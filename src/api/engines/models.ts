@@ -1,6 +1,7 @@
 import type { Downloads } from "../../core/downloads.ts";
 import type { Operation } from "../doc.ts";
 import { refuseKolosal } from "../envelope.ts";
+import * as examples from "../examples.ts";
 import { type ApiContext, type Family, newRoutes } from "../family.ts";
 import { json } from "../reply.ts";
 import { checker } from "../validation.ts";
@@ -52,7 +53,7 @@ function collection({ downloads, exchange }: ApiContext, prefix: string) {
         id: "listModels",
         tag: "models",
         summary: "All models",
-        answers: { 200: { description: "The list", schema: ModelListSchema } },
+        answers: { 200: { description: "The list", schema: ModelListSchema, example: examples.MODEL_LIST } },
       }),
     })
     .post(
@@ -86,7 +87,11 @@ const ADD: Operation = {
   summary: "Add a model, which is downloaded first when it is not there",
   body: { schema: AddModelSchema, example: MODEL_BODY },
   answers: {
-    201: { description: "The file was there: the model is added", schema: ModelCreatedSchema },
+    201: {
+      description: "The file was there: the model is added",
+      schema: ModelCreatedSchema,
+      example: examples.MODEL_CREATED,
+    },
     202: {
       description: "It is being downloaded; it is added when that is done",
       schema: ModelStartedSchema,
@@ -128,7 +133,9 @@ function single({ downloads }: ApiContext, prefix: string) {
         id: "getModelStatus",
         tag: "models",
         summary: "Whether a model is loaded, or still downloaded",
-        answers: { 200: { description: "Its status", schema: ModelStatusSchema } },
+        answers: {
+          200: { description: "Its status", schema: ModelStatusSchema, example: examples.MODEL_STATUS },
+        },
         errors: [404],
       }),
     })
@@ -145,7 +152,13 @@ function single({ downloads }: ApiContext, prefix: string) {
           id: "removeModel",
           tag: "models",
           summary: "Unload and forget a model; its file stays",
-          answers: { 200: { description: "Removed", schema: RemovedSchema("model_id") } },
+          answers: {
+            200: {
+              description: "Removed",
+              schema: RemovedSchema("model_id"),
+              example: examples.removed("model_id"),
+            },
+          },
           errors: [404],
           changes: true,
         }),

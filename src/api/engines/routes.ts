@@ -1,6 +1,7 @@
 import { Type } from "@sinclair/typebox";
 import { type Answer, type Operation, operation } from "../doc.ts";
 import { refuseKolosal } from "../envelope.ts";
+import * as examples from "../examples.ts";
 import { type ApiContext, type Family, newRoutes } from "../family.ts";
 import { json } from "../reply.ts";
 import { checker } from "../validation.ts";
@@ -54,7 +55,9 @@ function collection({ downloads, exchange }: ApiContext, prefix: string) {
         id: "listEngines",
         tag: "engines",
         summary: "All engines",
-        answers: { 200: { description: "The list", schema: EngineListSchema } },
+        answers: {
+          200: { description: "The list", schema: EngineListSchema, example: examples.ENGINE_LIST },
+        },
       }),
     })
     .post(
@@ -79,7 +82,11 @@ const ADD: Operation = {
   summary: "Make an engine of a model, which is downloaded first when it is not there",
   body: { schema: { ...AddEngineSchema, required: ["engine_id", "model_path"] }, example: ENGINE_BODY },
   answers: {
-    201: { description: "The file was there: the engine is made", schema: EngineCreatedSchema },
+    201: {
+      description: "The file was there: the engine is made",
+      schema: EngineCreatedSchema,
+      example: examples.ENGINE_CREATED,
+    },
     202: {
       description: "It is being downloaded; the engine is made when that is done",
       schema: EngineStartedSchema,
@@ -122,7 +129,13 @@ function single({ downloads }: ApiContext, prefix: string) {
           id: "removeEngine",
           tag: "engines",
           summary: "Stop and forget an engine; its file stays",
-          answers: { 200: { description: "Removed", schema: RemovedSchema("engine_id") } },
+          answers: {
+            200: {
+              description: "Removed",
+              schema: RemovedSchema("engine_id"),
+              example: examples.removed("engine_id"),
+            },
+          },
           errors: [404],
           changes: true,
         }),
@@ -170,7 +183,7 @@ function commands({ downloads }: ApiContext, prefix: string) {
           id: "getEngineLog",
           tag: "engines",
           summary: "The last lines that its process has said",
-          answers: { 200: { description: "Oldest first", schema: LogSchema } },
+          answers: { 200: { description: "Oldest first", schema: LogSchema, example: examples.ENGINE_LOG } },
           errors: [404],
         }),
       },

@@ -7,7 +7,7 @@ import { eventStream } from "../stream.ts";
 import { open, ref } from "../wire.ts";
 import { LOCAL } from "./present.ts";
 import { refusalResponse } from "./refusal.ts";
-import { RequestSchema } from "./schemas.ts";
+import { RequestSchema, StatusSchema } from "./schemas.ts";
 
 /** How long a download that has ended is told of to whoever connects (A23). */
 const RECENT_MS = 600_000;
@@ -79,7 +79,12 @@ function watch({ broadcast, clock, exchange }: ApiContext) {
           "Unnamed events, the data of each a `LocalDownloadStatus`. On connecting every download that is not finished, " +
           "or has ended in the last ten minutes; then each change and progress. A comment comes every 5 s.",
         answers: {
-          200: { description: "The stream", type: "text/event-stream", schema: Type.String() },
+          200: {
+            description: "The stream",
+            type: "text/event-stream",
+            schema: Type.String(),
+            example: `data: ${JSON.stringify(StatusSchema.example)}\n\n`,
+          },
         },
         errors: [503],
       }),

@@ -22,6 +22,8 @@ export const DownloadQuery = open({
 
 export const ProgressQuery = open({ ...names, ticket: textParam("From POST /v1/tickets, for streams") });
 
+const PAIR = { ModelRepo: "acme/tiny-gguf", FilePath: "tiny-Q4_K_M.gguf" };
+
 export const DownloadBody = open(
   {
     ModelRepo: Type.Optional(text(REPO, 512)),
@@ -30,7 +32,11 @@ export const DownloadBody = open(
     filePath: Type.Optional(text("Another spelling of FilePath")),
     retry: Type.Optional(Type.Boolean({ description: RETRY })),
   },
-  { title: "WingmanRequest", description: "What is not here may stand in the query" },
+  {
+    title: "WingmanRequest",
+    description: "What is not here may stand in the query",
+    example: PAIR,
+  },
 );
 export type DownloadBody = Static<typeof DownloadBody>;
 
@@ -73,7 +79,6 @@ export const OneOrAll = Type.Unsafe<unknown>({
   oneOf: [ref("WingmanProgress"), Type.Array(ref("WingmanProgress"))],
 });
 
-const PAIR = { ModelRepo: "acme/tiny-gguf", FilePath: "tiny-Q4_K_M.gguf" };
 const RECORD = {
   ...PAIR,
   id: "0b3c0c5e-7d0c-4f0e-9d64-0a6f4d0f8a11",
@@ -110,5 +115,7 @@ export const VIEW_EXAMPLE = {
   downloaded_bytes: 3_565_158,
   total_bytes: 8_388_608,
 };
+
+export const ERROR_EXAMPLE = { status: "failed", progress: 0, error: "Give 'ModelRepo' and 'FilePath'" };
 
 export const EVENTS_EXAMPLE = `id: 7\ndata: ${JSON.stringify(VIEW_EXAMPLE)}\n\n`;
