@@ -2,6 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import readme from "../README.md" with { type: "text" };
 import { createApi } from "./api/index.ts";
 import { ProgressFiles } from "./api/wingman/files.ts";
 import { run } from "./cli/index.ts";
@@ -132,6 +133,7 @@ function serviceOf({ config, log, downloads, progress, entries, addresses, close
       corsOrigins: config.corsOrigin,
       allowHosts: config.allowHost,
       version: VERSION,
+      readme,
       clock,
       log,
       web: await createWebAssets(),

@@ -4,6 +4,7 @@ import { type DownloadError, toDownloadError } from "../core/errors.ts";
 import { readJson } from "./body.ts";
 import type { ApiContext, Exchange, Family, SocketData } from "./family.ts";
 import { newRoutes } from "./family.ts";
+import { GUIDE_PATHS } from "./guide.ts";
 import { LOCAL_STREAM } from "./local/routes.ts";
 import type { Metrics } from "./metrics.ts";
 import { allowReading } from "./origins.ts";
@@ -161,7 +162,8 @@ export class Dispatcher {
 }
 
 const isOpen = (method: string, path: string): boolean =>
-  (READS.has(method) && path === HEALTH_PATH) || (method === "POST" && path === LOGIN_PATH);
+  (READS.has(method) && (path === HEALTH_PATH || GUIDE_PATHS.has(path))) ||
+  (method === "POST" && path === LOGIN_PATH);
 
 /** Paths a ticket opens: the streams and nothing else (A15). */
 const STREAMS = new Set(["/v1/events", "/v1/ws", "/api/models/download", "/api/progress", LOCAL_STREAM]);

@@ -12,6 +12,7 @@ import { enginesFamily } from "./engines/routes.ts";
 import type { ApiContext, Exchange, Family, SocketData } from "./family.ts";
 import { filesFamily } from "./files.ts";
 import { Guard } from "./guard.ts";
+import { guideFamily } from "./guide.ts";
 import { historyFamily } from "./history.ts";
 import type { Listening } from "./hosts.ts";
 import { Listeners, type Wanted } from "./listeners.ts";
@@ -40,6 +41,8 @@ export interface ApiOptions {
   corsOrigins: readonly string[];
   allowHosts: readonly string[];
   version: string;
+  /** Our README, which the guides at `/llms.txt` and `/llms-full.txt` are made of. */
+  readme: string;
   clock: Clock;
   log: Log;
   /** The monitor's files; `lookup` answers for a path such as `/` or `/app.js`, or not at all. */
@@ -102,7 +105,11 @@ export function createApi(options: ApiOptions): Api {
   const metrics = new Metrics({ downloads, broadcast, version, more: options.metrics });
   const all: Family[] = [];
   const openApi = new OpenApi(all, version);
-  all.push(...families(context, tally), serviceFamily(context, metrics, openApi));
+  all.push(
+    ...families(context, tally),
+    serviceFamily(context, metrics, openApi),
+    guideFamily(options.readme, openApi),
+  );
   const web = options.webRoot ? webRootAssets(options.webRoot) : options.web;
   const dispatcher = new Dispatcher({ context, families: all, exchanges, metrics, web });
   let idle: ReturnType<typeof setTimeout> | undefined;

@@ -21,19 +21,6 @@ const StorageSchema = open({
   models_bytes: Type.Integer({ minimum: 0, description: "In finished files" }),
 });
 
-const GUIDE = `# modelhaul
-
-> Downloads model files (Hugging Face, any URL and more), resumable and verified, with live progress.
-
-- Start: POST /v1/downloads with JSON {"url": "..."} or {"repo_id": "owner/name", "filename": "file.gguf"}; answers 202 with the download.
-- Watch: GET /v1/downloads/{model_id}, or GET /v1/events (server-sent events: snapshot, download, removed), or the WebSocket /v1/ws.
-- Control: POST /v1/downloads/{model_id}/pause, resume, cancel, retry. DELETE /v1/downloads cancels all.
-- Percent-encode a model_id in a path, slashes as %2F.
-- Errors are {"error": {"message", "type", "param", "code"}}.
-- With an API key send Authorization: Bearer KEY or X-API-Key: KEY.
-- Everything else: [OpenAPI document](/openapi.json), [the same to click through](/swagger).
-`;
-
 /** Health, storage, metrics, the document and its page. */
 export function serviceFamily(context: ApiContext, metrics: Metrics, openApi: OpenApi): Family {
   const routes = newRoutes().use(state(context, metrics)).use(documents(openApi));
@@ -96,16 +83,6 @@ function documents(openApi: OpenApi) {
         answers: {
           200: { description: "OpenAPI 3.0", schema: open({}) },
         },
-      }),
-    )
-    .get(
-      "/llms.txt",
-      () => text(GUIDE, "text/plain; charset=utf-8"),
-      operation({
-        id: "getGuide",
-        tag: "service",
-        summary: "A short guide for language models",
-        answers: { 200: { description: "The guide", type: "text/plain", schema: Type.String() } },
       }),
     )
     .get(SWAGGER_PATH, () => swaggerPage(), {

@@ -125,7 +125,7 @@ describe("with a key", () => {
   afterAll(() => served[Symbol.asyncDispose]());
   const key = { "X-API-Key": KEY };
 
-  test("F190 every route but health, the page and the login is 401 without it", async () => {
+  test("F190 every route but health, the guides, the page and the login is 401 without it", async () => {
     const { body: document } = await served.call("GET", "/openapi.json", undefined, key);
     const open: string[] = [];
     for (const [path, operations] of Object.entries(document.paths))
@@ -135,7 +135,7 @@ describe("with a key", () => {
         if (answer.status === 401) expect(JSON.stringify(answer.body)).toContain("API key");
         else open.push(`${method} ${path}`);
       }
-    expect(open).toEqual(["post /v1/session", "get /health"]);
+    expect(open).toEqual(["post /v1/session", "get /health", "get /llms.txt", "get /llms-full.txt"]);
     for (const path of ["/", "/app.js"]) expect((await served.call("GET", path)).status).toBe(200);
     for (const path of ["/nonsense", "/v1/nonsense", "/health/x", "/app.js/..%2fv1", "/swagger/start.js"])
       expect((await served.call("GET", path)).status).toBe(401);

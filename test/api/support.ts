@@ -1,3 +1,4 @@
+import README from "../../README.md" with { type: "text" };
 import { type Api, type ApiOptions, createApi, type WebAssets } from "../../src/api/index.ts";
 import { systemClock } from "../../src/core/clock.ts";
 import type { Log } from "../../src/core/ports.ts";
@@ -52,6 +53,7 @@ export async function serve(options: ServeOptions = {}): Promise<Served> {
     corsOrigins: [],
     allowHosts: [],
     version: "0.0.0",
+    readme: README,
     clock: systemClock,
     log,
     web: PAGE,

@@ -58,6 +58,7 @@ export async function keep(options: ProductOptions = {}): Promise<Kept> {
     corsOrigins: [],
     allowHosts: [],
     version: "0.0.0",
+    readme: "# modelhaul",
     clock: systemClock,
     log,
     web: { lookup: () => undefined },

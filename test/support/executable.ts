@@ -7,7 +7,7 @@ const ROOT = join(import.meta.dir, "..", "..");
 const DIST = join(ROOT, "dist");
 const BUILT = join(DIST, "modelhaul");
 /** What ends up in the executable, or decides how it is made. */
-const INGREDIENTS = ["src/**/*", "web/**/*", "build.ts", "package.json", "bun.lock"];
+const INGREDIENTS = ["src/**/*", "web/**/*", "build.ts", "package.json", "bun.lock", "README.md"];
 const LOCK_EVERY_MS = 100;
 
 let made: Promise<string> | undefined;
