@@ -34,6 +34,7 @@ export interface Kept extends AsyncDisposable {
   progress: ProgressFiles;
   /** Folder of the progress files. */
   dir: string;
+  base: string;
   logged: string[];
   /** Text of the file of this pair; undefined when there is none. */
   text(repo: string, file: string): Promise<string | undefined>;
@@ -82,6 +83,7 @@ export async function keep(options: ProductOptions = {}): Promise<Kept> {
     product,
     progress,
     dir,
+    base,
     logged,
     async text(repo, file) {
       const found = Bun.file(join(dir, fileNameOf({ repo, file })));
