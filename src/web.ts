@@ -72,6 +72,7 @@ async function built(): Promise<[string, Asset][]> {
   const result = await Bun.build({
     entrypoints: [join(import.meta.dir, "../web/index.html")],
     minify: true,
+    splitting: true,
     publicPath: "/",
   });
   return Promise.all(
