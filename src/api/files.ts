@@ -1,14 +1,15 @@
 import { Type } from "@sinclair/typebox";
-import type { DiskFile, Downloads, Verification } from "../core/downloads.ts";
+import type { DiskFile, Downloads } from "../core/downloads.ts";
 import { integerText, operation, textParam } from "./doc.ts";
 import { onCursor, pageOf } from "./downloads/list.ts";
-import { digestText, presentFile } from "./downloads/present.ts";
+import { presentFile } from "./downloads/present.ts";
 import { FileSchema } from "./downloads/schemas.ts";
 import { invalid } from "./downloads/start.ts";
 import { refuseKolosal } from "./envelope.ts";
 import * as examples from "./examples.ts";
 import { type ApiContext, type Family, newRoutes } from "./family.ts";
 import { json } from "./reply.ts";
+import { eventText, verdict, verificationStream } from "./verification.ts";
 import { open } from "./wire.ts";
 
 const DiskFileSchema = Type.Composite(
@@ -45,22 +46,11 @@ function present({ file, modelId, repo, provider, exists }: DiskFile) {
   };
 }
 
-const verdict = ({ file, digest, matches }: Verification) => ({
-  success: matches !== false,
-  message:
-    matches === null
-      ? "Digest computed; there was none to compare it with"
-      : matches
-        ? "The file is what it should be"
-        : "The file is not what it should be; delete it and download it again",
-  ...(matches === null ? {} : { matches }),
-  computed: digestText(digest),
-  file: presentFile(file),
-});
-
 /** What is on disk: list, delete, verify. */
-export function filesFamily({ downloads }: ApiContext): Family {
-  const routes = newRoutes().use(listing(downloads)).use(single(downloads));
+export function filesFamily({ downloads, clock }: ApiContext): Family {
+  const routes = newRoutes()
+    .use(listing(downloads))
+    .use(single(downloads, () => clock.monotonic()));
   return { name: "files", prefixes: [], routes, refuse: refuseKolosal };
 }
 
@@ -96,7 +86,7 @@ function listing(downloads: Downloads) {
   );
 }
 
-function single(downloads: Downloads) {
+function single(downloads: Downloads, now: () => number) {
   return newRoutes()
     .delete(
       "/v1/files/:id",
@@ -124,15 +114,22 @@ function single(downloads: Downloads) {
     )
     .post(
       "/v1/files/:id/verify",
-      async ({ params, request }) =>
-        json(verdict(await downloads.disk.verify(fileNumber(params.id), request.signal))),
+      async ({ params, request }) => {
+        const id = fileNumber(params.id);
+        const { signal, headers } = request;
+        if (!headers.get("accept")?.includes("text/event-stream"))
+          return json(verdict(await downloads.disk.verify(id, signal)));
+        return verificationStream((until, tell) => downloads.disk.verify(id, until, tell), signal, now);
+      },
       {
         params: FileParams,
         ...operation({
           id: "verifyFile",
           tag: "files",
           summary: "Read a file and compare its digest",
-          description: "Answers when the whole file has been read; a closed connection stops it.",
+          description:
+            "Answers when the whole file has been read; a closed connection stops it. Asked for text/event-stream it tells " +
+            "its progress meanwhile: events `progress` {bytes, total}, then one `verdict` with the answer's body, or `error`.",
           answers: {
             200: {
               description: "What was found",
@@ -144,6 +141,14 @@ function single(downloads: Downloads) {
                 file: FileSchema,
               }),
               example: examples.VERIFICATION,
+              also: {
+                "text/event-stream": {
+                  schema: Type.String(),
+                  example:
+                    eventText("progress", { bytes: 1 << 20, total: 1 << 21 }) +
+                    eventText("verdict", examples.VERIFICATION),
+                },
+              },
             },
           },
           errors: [404, 507],

@@ -3,6 +3,7 @@ import type { Registry } from "prom-client";
 import type { Downloads } from "../core/downloads.ts";
 import type { Clock, Log } from "../core/ports.ts";
 import { abstractcoreFamily } from "./abstractcore.ts";
+import { asyncApi } from "./asyncapi.ts";
 import { Broadcast, type BroadcastOptions } from "./broadcast.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import { downloadsFamily } from "./downloads/routes.ts";
@@ -20,6 +21,7 @@ import { liveFamily } from "./live.ts";
 import { localFamily } from "./local/routes.ts";
 import { Metrics } from "./metrics.ts";
 import { OpenApi } from "./openapi.ts";
+import { referencesFamily } from "./references.ts";
 import { serviceFamily } from "./service.ts";
 import { sessionFamily } from "./session.ts";
 import { settingsFamily } from "./settings.ts";
@@ -60,6 +62,10 @@ export interface Api {
   fetch(request: Request, server: Server<SocketData>): Promise<Response>;
   /** The OpenAPI document of all families. */
   openapi(): Promise<unknown>;
+  /** The AsyncAPI document of all live streams. */
+  asyncapi(): unknown;
+  /** Every route there is; paths with `:name` for what varies. */
+  routes(): { family: string; method: string; path: string }[];
   /** Binds all or none (an optional one may fail) and answers what is bound, with real ports. */
   start(listeners: readonly Wanted[]): Listening[];
   /** Ends live streams and stops listening; requests under way get a moment to finish. */
@@ -80,6 +86,7 @@ function families(context: ApiContext, tally: Tally): Family[] {
     localFamily(context),
     settingsFamily(context),
     sourcesFamily(context),
+    referencesFamily(context),
     filesFamily(context),
     sessionFamily(context),
     abstractcoreFamily(context),
@@ -117,6 +124,11 @@ export function createApi(options: ApiOptions): Api {
   return {
     fetch,
     openapi: async () => JSON.parse(await openApi.text()),
+    asyncapi: () => asyncApi(version),
+    routes: () =>
+      all.flatMap(({ name, routes }) =>
+        routes.routes.map(({ method, path }) => ({ family: name, method, path })),
+      ),
     start: (wanted) => {
       idle ??= setTimeout(() => void metrics.load(), IDLE_MS);
       return listeners.start(wanted, guard.mayBeExposed, fetch);

@@ -53,11 +53,19 @@ export class DiskFiles {
     return true;
   }
 
-  /** Reads the whole file and compares it with the digest promised, else with the one computed before (F93). */
-  async verify(id: number, signal?: AbortSignal): Promise<Verification> {
+  /**
+   * Reads the whole file and compares it with the digest promised, else with the one computed before (F93).
+   * `onProgress` gets the bytes read so far, and the size.
+   */
+  async verify(
+    id: number,
+    signal?: AbortSignal,
+    onProgress?: (bytes: number, total: number) => void,
+  ): Promise<Verification> {
     const { file, path } = await this.#present(id);
     const expected = file.digest ?? file.computed;
-    const digest = await this.#tools.digests.file(path, expected?.algorithm ?? "sha256", signal);
+    const tell = onProgress && ((bytes: number): void => onProgress(bytes, Math.max(bytes, file.size ?? 0)));
+    const digest = await this.#tools.digests.file(path, expected?.algorithm ?? "sha256", signal, tell);
     const matches = expected ? expected.hex === digest.hex : null;
     const verified = file.digest !== null && matches === true;
     // A digest computed once stays the reference for later; a mismatch must not become the new truth.

@@ -9,6 +9,7 @@ import {
   isFinished,
   isRunning,
   type RetryPolicy,
+  type SourceRef,
   type State,
   UNFINISHED,
 } from "./download.ts";
@@ -135,6 +136,14 @@ export class Downloads {
   /** Source key of what this request asks for: equal requests have equal ones. Throws as `start` does; no I/O. */
   keyOf(request: StartRequest): string {
     return judge(this.#tools.sources, this.#options, request).ref.key;
+  }
+
+  /** What this request would ask for, and whether its provider lists what else is there. Throws as `start` does; no I/O. */
+  read(request: StartRequest): { ref: SourceRef; modelId: string; lists: boolean } {
+    const { source, ref } = judge(this.#tools.sources, this.#options, request);
+    // A listing is asked of the provider's own server, whatever server the reference names.
+    const lists = source.list !== undefined && ref.baseUrl === undefined;
+    return { ref, modelId: request.modelId ?? source.defaultModelId(ref), lists };
   }
 
   /** By model id, then by UUID. */
