@@ -155,6 +155,7 @@ function serviceOf({ config, log, downloads, progress, entries, addresses, close
     },
     startup: (signal) => beginStartup(downloads, entries, log, signal),
     openapi: async () => (await build()).openapi(),
+    asyncapi: async () => (await build()).asyncapi(),
     async stop() {
       await api?.stop();
       for (const part of close) await part();

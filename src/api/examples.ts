@@ -273,6 +273,11 @@ export const SESSION_CLOSED = { success: true, message: "Session closed" };
 export const TICKET = { ticket: "q1w2e3r4t5y6u7i8o9p0", expires_in: 30 };
 export const HEALTH = { status: "ok", version: "0.1.0", uptime_seconds: 42 };
 export const OPENAPI = { openapi: "3.0.3", info: { title: "modelhaul", version: "0.1.0" }, paths: {} };
+export const ASYNCAPI = {
+  asyncapi: "3.0.0",
+  info: { title: "modelhaul live", version: "0.1.0" },
+  channels: {},
+};
 export const STORAGE = {
   free_bytes: 512_000_000_000,
   reserved_bytes: 4_400_000_000,

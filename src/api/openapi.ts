@@ -1,81 +1,9 @@
-import type { TSchema } from "@sinclair/typebox";
-import { ProgressSchema } from "./abstractcore/present.ts";
+import { COMPONENTS } from "./components.ts";
 import { TAGS } from "./doc.ts";
-import {
-  BulkCancelSchema,
-  CancelSchema,
-  ControlSchema,
-  DownloadSchema,
-  EngineCreationSchema,
-  ErrorSchema,
-  FileSchema,
-  ListSchema,
-  SummarySchema,
-} from "./downloads/schemas.ts";
-import { EngineViewSchema } from "./engines/schemas.ts";
-import * as examples from "./examples.ts";
 import { type Family, newRoutes } from "./family.ts";
-import {
-  CancelledSchema,
-  ErrorSchema as LocalErrorSchema,
-  RequestSchema,
-  ResponseSchema,
-  StatusSchema,
-} from "./local/schemas.ts";
-import { SettingsSchema } from "./settings.ts";
-import {
-  AnswerSchema,
-  ERROR_EXAMPLE,
-  QUEUED_EXAMPLE,
-  VIEW_EXAMPLE,
-  ViewSchema,
-  WingmanErrorSchema,
-} from "./wingman/schemas.ts";
 
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 type JsonObject = { [key: string]: Json };
-
-const COMPONENTS: Record<string, TSchema> = {
-  BulkCancellation: BulkCancelSchema,
-  Cancellation: CancelSchema,
-  CommandDone: ControlSchema,
-  Download: DownloadSchema,
-  DownloadList: ListSchema,
-  Summary: SummarySchema,
-  Settings: SettingsSchema,
-  Engine: EngineViewSchema,
-  EngineCreation: EngineCreationSchema,
-  Error: ErrorSchema,
-  File: FileSchema,
-  ModelProgress: ProgressSchema,
-  LocalCancellation: CancelledSchema,
-  LocalDownloadRequest: RequestSchema,
-  LocalDownloadResponse: ResponseSchema,
-  LocalDownloadStatus: StatusSchema,
-  LocalError: LocalErrorSchema,
-  WingmanDownload: AnswerSchema,
-  WingmanProgress: ViewSchema,
-  WingmanError: WingmanErrorSchema,
-};
-
-/** Of components whose schemas carry none of their own. */
-const EXAMPLES: Record<string, unknown> = {
-  BulkCancellation: examples.BULK_CANCELLATION,
-  Cancellation: examples.CANCELLATION,
-  CommandDone: examples.COMMAND_DONE,
-  Download: examples.DOWNLOAD,
-  DownloadList: examples.LIST,
-  Summary: examples.SUMMARY,
-  Settings: examples.SETTINGS,
-  Engine: examples.ENGINE,
-  EngineCreation: examples.ENGINE_CREATION,
-  Error: examples.ERROR,
-  File: examples.FILE,
-  ModelProgress: examples.MODEL_PROGRESS,
-  WingmanDownload: QUEUED_EXAMPLE,
-  WingmanProgress: VIEW_EXAMPLE,
-  WingmanError: ERROR_EXAMPLE,
-};
 
 const DOCUMENT_PATH = "/document";
 
@@ -130,7 +58,7 @@ function finish(document: JsonObject): JsonObject {
     ...document,
     security: [{ bearer: [] }, { apiKey: [] }, { session: [] }],
     components: {
-      schemas: components(),
+      schemas: COMPONENTS as unknown as JsonObject,
       securitySchemes: {
         bearer: { type: "http", scheme: "bearer" },
         apiKey: { type: "apiKey", in: "header", name: "X-API-Key" },
@@ -138,14 +66,6 @@ function finish(document: JsonObject): JsonObject {
       },
     },
   }) as JsonObject;
-}
-
-function components(): JsonObject {
-  const all = Object.entries(COMPONENTS).map(([name, schema]) => [
-    name,
-    name in EXAMPLES ? { ...schema, example: EXAMPLES[name] } : schema,
-  ]);
-  return Object.fromEntries(all) as JsonObject;
 }
 
 /** Bodies are JSON and nothing else; parameters carry no more than they may. */
@@ -177,6 +97,7 @@ function toVersion3(value: Json): Json {
     ([key, member]) => [key, key === "example" ? member : toVersion3(member)] as const,
   );
   const plain: JsonObject = Object.fromEntries(entries);
+  if (plain.nullable === true && Array.isArray(plain.enum)) plain.enum = [...plain.enum, null];
   if (patternProperties !== undefined) {
     const [values] = Object.values(patternProperties as JsonObject);
     plain.additionalProperties = toVersion3(values ?? {});

@@ -1,6 +1,8 @@
 import { Type } from "@sinclair/typebox";
+import { asyncApi } from "./asyncapi.ts";
 import { operation } from "./doc.ts";
 import { refuseKolosal } from "./envelope.ts";
+import * as examples from "./examples.ts";
 import { type ApiContext, type Family, newRoutes } from "./family.ts";
 import type { Metrics } from "./metrics.ts";
 import type { OpenApi } from "./openapi.ts";
@@ -23,7 +25,7 @@ const StorageSchema = open({
 
 /** Health, storage, metrics, the document and its page. */
 export function serviceFamily(context: ApiContext, metrics: Metrics, openApi: OpenApi): Family {
-  const routes = newRoutes().use(state(context, metrics)).use(documents(openApi));
+  const routes = newRoutes().use(state(context, metrics)).use(documents(context.version, openApi));
   return { name: "service", prefixes: [], routes, refuse: refuseKolosal };
 }
 
@@ -38,7 +40,7 @@ function state({ downloads, clock, version }: ApiContext, metrics: Metrics) {
         id: "getHealth",
         tag: "service",
         summary: "Whether the service answers",
-        answers: { 200: { description: "It does", schema: HealthSchema } },
+        answers: { 200: { description: "It does", schema: HealthSchema, example: examples.HEALTH } },
         open: true,
       }),
     )
@@ -52,7 +54,7 @@ function state({ downloads, clock, version }: ApiContext, metrics: Metrics) {
         id: "getStorage",
         tag: "files",
         summary: "Space on the models volume",
-        answers: { 200: { description: "The numbers", schema: StorageSchema } },
+        answers: { 200: { description: "The numbers", schema: StorageSchema, example: examples.STORAGE } },
         errors: [507],
       }),
     )
@@ -71,7 +73,7 @@ function state({ downloads, clock, version }: ApiContext, metrics: Metrics) {
     );
 }
 
-function documents(openApi: OpenApi) {
+function documents(version: string, openApi: OpenApi) {
   return newRoutes()
     .get(
       "/openapi.json",
@@ -81,8 +83,18 @@ function documents(openApi: OpenApi) {
         tag: "service",
         summary: "This document",
         answers: {
-          200: { description: "OpenAPI 3.0", schema: open({}) },
+          200: { description: "OpenAPI 3.0", schema: open({}), example: examples.OPENAPI },
         },
+      }),
+    )
+    .get(
+      "/asyncapi.json",
+      () => json(asyncApi(version)),
+      operation({
+        id: "getAsyncApi",
+        tag: "service",
+        summary: "The live streams: WebSocket and server-sent events",
+        answers: { 200: { description: "AsyncAPI 3.0", schema: open({}), example: examples.ASYNCAPI } },
       }),
     )
     .get(SWAGGER_PATH, () => swaggerPage(), {
@@ -94,7 +106,13 @@ function documents(openApi: OpenApi) {
       }),
     })
     .get(`${SWAGGER_PATH}/:asset`, ({ params }) => swaggerAsset(params.asset), {
-      params: open({ asset: Type.String() }),
-      detail: { hide: true },
+      params: open({ asset: Type.String({ description: "File name" }) }),
+      ...operation({
+        id: "getSwaggerAsset",
+        tag: "service",
+        summary: "What that page loads",
+        answers: { 200: { description: "Script or style", type: "text/*", schema: Type.String() } },
+        errors: [404],
+      }),
     });
 }

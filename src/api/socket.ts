@@ -1,17 +1,15 @@
-import { type Static, Type } from "@sinclair/typebox";
 import type { ServerWebSocket } from "bun";
 import { DownloadError, toDownloadError } from "../core/errors.ts";
 import { parseJson } from "./body.ts";
 import type { Reader } from "./broadcast.ts";
 import { Control, VERBS, type Verb } from "./downloads/control.ts";
-import { StartSchema } from "./downloads/schemas.ts";
 import { type ErrorBody, kolosalRefusal } from "./envelope.ts";
 import type { ApiContext, SocketData } from "./family.ts";
 import type { Frame } from "./frames.ts";
 import { Outbox, type Sink } from "./outbox.ts";
 import { Problem } from "./problem.ts";
+import { CLIENT_FRAMES, type RefValue } from "./socket-frames.ts";
 import { checker } from "./validation.ts";
-import { open } from "./wire.ts";
 
 /** Largest frame a client may send (F222); Bun closes the connection with 1009 beyond it. */
 export const FRAME_LIMIT = 64 * 1024;
@@ -20,24 +18,14 @@ const BURST = 200;
 const PER_SECOND = 20;
 /** Frames over the limit before the connection is closed with 1008. */
 const PATIENCE = 200;
-const MOST_IDS = 1000;
 
-const Ref = Type.Union([Type.String({ maxLength: 256 }), Type.Number()]);
-const Ids = Type.Array(Type.String({ minLength: 1, maxLength: 512 }), { maxItems: MOST_IDS });
 const FRAMES = {
-  subscribe: checker(
-    open({
-      ref: Type.Optional(Ref),
-      ids: Type.Optional(Ids),
-      since: Type.Optional(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })),
-    }),
-  ),
-  unsubscribe: checker(open({ ref: Type.Optional(Ref), ids: Type.Optional(Ids) })),
-  start: checker(open({ ref: Ref, body: StartSchema })),
-  command: checker(open({ ref: Ref, id: Type.String({ minLength: 1, maxLength: 512 }) })),
+  subscribe: checker(CLIENT_FRAMES.subscribe),
+  unsubscribe: checker(CLIENT_FRAMES.unsubscribe),
+  start: checker(CLIENT_FRAMES.start),
+  command: checker(CLIENT_FRAMES.command),
 };
 
-type RefValue = Static<typeof Ref>;
 type Subscribe = { ids?: string[]; since?: number };
 
 /** One WebSocket: what it watches, what it asks for, what waits for it (DESIGN §5). */

@@ -74,6 +74,10 @@ export class Client {
     return this.#json("GET", "/openapi.json");
   }
 
+  asyncapi(): Promise<unknown> {
+    return this.#json("GET", "/asyncapi.json");
+  }
+
   /** Everything that changes, first what there is. Ends with the signal; throws when the daemon stays away. */
   async *watch(signal: AbortSignal): AsyncGenerator<WatchEvent> {
     let lastId: string | undefined;

@@ -7,7 +7,7 @@ import { addControls } from "./control.ts";
 import { EXIT } from "./exit.ts";
 import { addFiles } from "./files.ts";
 import { addList } from "./list.ts";
-import { addOpenapi } from "./openapi.ts";
+import { addAsyncapi, addOpenapi } from "./openapi.ts";
 import { addPull } from "./pull.ts";
 import { codeAndText } from "./report.ts";
 import { addServe } from "./serve.ts";
@@ -30,6 +30,7 @@ const COMMANDS: readonly AddCommand[] = [
   addVerify,
   addFiles,
   addOpenapi,
+  addAsyncapi,
   addCompletion,
   addVersion,
 ];

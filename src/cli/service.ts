@@ -13,6 +13,8 @@ export interface Service {
   startup(signal: AbortSignal): Promise<void>;
   /** The OpenAPI document of all families. */
   openapi(): Promise<unknown>;
+  /** The AsyncAPI document of all live streams. */
+  asyncapi(): Promise<unknown>;
   /** Gives running downloads back with their bytes synced, closes listeners and database. */
   stop(): Promise<void>;
 }

@@ -39,6 +39,12 @@ export const ProgressSchema = open(
   { description: "Progress of one model" },
 );
 
+/** The last event of a stream (R170, R171). */
+export const MODEL_EVENTS = {
+  done: open({ done: Type.Literal(true) }),
+  error: open({ error: Type.String({ description: "For people" }) }),
+};
+
 export interface ProgressEvent {
   status: Status;
   message: string;
