@@ -8,12 +8,15 @@ import { type ApiContext, type Family, newRoutes } from "./family.ts";
 import { json } from "./reply.ts";
 import { open, text } from "./wire.ts";
 
-const Asked = open({
-  references: Type.Array(
-    text("URL, address of a hub page, hf:org/name[@revision][/path], ollama:name …", 16_384),
-    { minItems: 1, maxItems: 100 },
-  ),
-});
+const Asked = open(
+  {
+    references: Type.Array(
+      text("URL, address of a hub page, hf:org/name[@revision][/path], ollama:name …", 16_384),
+      { minItems: 1, maxItems: 100 },
+    ),
+  },
+  { example: { references: ["hf:Qwen/Qwen2.5-0.5B-Instruct-GGUF", "ollama:llama3.2:1b", "llama"] } },
+);
 
 const Paths = Type.Array(Type.String());
 const Reading = open({
