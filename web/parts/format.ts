@@ -1,0 +1,56 @@
+/** Numbers and times as the reader writes them. */
+const locale = globalThis.navigator?.language;
+const UNITS = ["B", "KB", "MB", "GB", "TB", "PB"];
+const whole = new Intl.NumberFormat(locale, { maximumFractionDigits: 0 });
+const tenths = new Intl.NumberFormat(locale, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const hundredths = new Intl.NumberFormat(locale, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+
+/** `1.50 GB`, powers of 1024, three figures at most. */
+export function bytes(count: number): string {
+  let unit = 0;
+  let value = count;
+  for (; value >= 999.5 && unit < UNITS.length - 1; unit += 1) value /= 1024;
+  const format = unit === 0 || value >= 99.95 ? whole : value >= 9.995 ? tenths : hundredths;
+  return `${format.format(value)} ${UNITS[unit]}`;
+}
+
+/** Of bytes per second. */
+export const speed = (perSecond: number): string => `${bytes(perSecond)}/s`;
+
+export const number = (value: number): string => whole.format(value);
+
+/** `2:03`, `1:02:03`, `3 d 4 h`. */
+export function duration(seconds: number): string {
+  const two = (value: number): string => String(Math.floor(value)).padStart(2, "0");
+  const days = Math.floor(seconds / 86_400);
+  const hours = Math.floor((seconds % 86_400) / 3600);
+  const minutes = Math.floor((seconds % 3600) / 60);
+  if (days > 0) return `${whole.format(days)} d ${hours} h`;
+  return hours > 0 ? `${hours}:${two(minutes)}:${two(seconds % 60)}` : `${minutes}:${two(seconds % 60)}`;
+}
+
+/** One decimal, rounded down: 100.0 means all of it (R120). */
+export const percent = (percentage: number): string =>
+  `${tenths.format(Math.floor(percentage * 10 + 1e-9) / 10)}%`;
+
+const clock = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit" });
+const day = new Intl.DateTimeFormat(locale, {
+  day: "numeric",
+  month: "short",
+  hour: "2-digit",
+  minute: "2-digit",
+});
+const full = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "medium" });
+
+/** Epoch milliseconds: the hour today, else the day too. */
+export function time(at: number, now = Date.now()): string {
+  const isToday = new Date(at).toDateString() === new Date(now).toDateString();
+  return (isToday ? clock : day).format(at);
+}
+
+/** Epoch milliseconds, with everything. */
+export const date = (at: number): string => full.format(at);
+
+const STATE_WORDS: Record<string, string> = { creating_engine: "creating engine" };
+/** The API's word of a state, as people read it. */
+export const stateWord = (state: string): string => STATE_WORDS[state] ?? state;

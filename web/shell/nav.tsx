@@ -1,0 +1,22 @@
+import { Icon, type IconName } from "../parts/icon.tsx";
+import { href, route, type View } from "../state/route.ts";
+
+const PLACES: { view: View; label: string; icon: IconName }[] = [
+  { view: "downloads", label: "Downloads", icon: "down" },
+  { view: "models", label: "Models", icon: "disk" },
+  { view: "engines", label: "Engines", icon: "engine" },
+  { view: "settings", label: "Settings", icon: "settings" },
+];
+
+export function Nav() {
+  return (
+    <nav class="nav" aria-label="Views">
+      {PLACES.map(({ view, label, icon }) => (
+        <a key={view} href={href(view)} aria-current={route.value.view === view ? "page" : undefined}>
+          <Icon name={icon} />
+          <span>{label}</span>
+        </a>
+      ))}
+    </nav>
+  );
+}

@@ -1,0 +1,5 @@
+import { Empty } from "../../parts/states.tsx";
+
+export function SettingsView() {
+  return <Empty title="Settings" />;
+}
