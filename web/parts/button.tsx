@@ -11,6 +11,10 @@ interface ButtonProps {
   busy?: boolean;
   /** For screen readers, where the text alone does not say which thing it is about. */
   label?: string;
+  /** For a button that stays down. */
+  pressed?: boolean;
+  /** For a button that opens something. */
+  expanded?: boolean;
   onClick?: (event: MouseEvent) => void;
   buttonRef?: Ref<HTMLButtonElement>;
 }
@@ -23,6 +27,8 @@ export function Button({
   disabled,
   busy,
   label,
+  pressed,
+  expanded,
   onClick,
   buttonRef,
 }: ButtonProps) {
@@ -34,6 +40,8 @@ export function Button({
       disabled={disabled || busy}
       aria-busy={busy ? "true" : undefined}
       aria-label={label}
+      aria-pressed={pressed}
+      aria-expanded={expanded}
       onClick={onClick}
     >
       {icon && <Icon name={icon} />}
