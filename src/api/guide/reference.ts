@@ -2,7 +2,6 @@
 
 interface Schema {
   $ref?: string;
-  type?: string;
   description?: string;
   properties?: Record<string, Schema>;
   required?: string[];
@@ -23,6 +22,7 @@ interface Operation {
 }
 /** As much of an OpenAPI document as is told of it. */
 export interface Described {
+  components?: { schemas?: Record<string, Schema> };
   tags: { name: string; description: string }[];
   paths: Record<string, Record<string, Operation>>;
 }
@@ -40,7 +40,7 @@ export function reference(document: Described): string {
   const routes = routesOf(document);
   const sections = document.tags.flatMap(({ name, description }) => {
     const own = routes.filter(({ operation }) => operation.tags[0] === name);
-    return own.length === 0 ? [] : [`### ${description}`, ...own.map(describe)];
+    return own.length === 0 ? [] : [`### ${description}`, ...own.map((route) => describe(route, document))];
   });
   return sections.join("\n\n");
 }
@@ -57,23 +57,22 @@ function routesOf({ paths }: Described): Route[] {
   );
 }
 
-function describe({ method, path, operation, alias }: Route): string {
+function describe({ method, path, operation, alias }: Route, document: Described): string {
   const { summary, description, parameters = [], requestBody, responses } = operation;
   const answers = Object.entries(responses);
   const good = answers.filter(([status]) => status.startsWith("2"));
   const refusals = answers.map(([status]) => status).filter((status) => /^[45]/.test(status));
   const lines = [
-    alias ? `Also as \`${alias}\`.` : "",
     ...parameters.map(parameter),
-    ...(requestBody ? body("Body", requestBody.content) : []),
+    ...(requestBody ? body(requestBody.content, document) : []),
     ...good.flatMap(([status, answer]) => [
       `- ${status}: ${answer.description}`,
       ...examples(answer.content ?? {}),
     ]),
     `- Refusals: ${refusals.join(", ")}`,
   ];
-  const text = [`${summary}.`, description ?? ""].filter(Boolean).join(" ");
-  return [`#### ${method} ${path}`, "", text, "", ...lines.filter(Boolean)].join("\n");
+  const text = [`${summary}.`, description, alias && `Also as \`${alias}\`.`].filter(Boolean).join(" ");
+  return [`#### ${method} ${path}`, "", text, "", ...lines].join("\n");
 }
 
 function parameter({ name, in: place, required, description }: NonNullable<Operation["parameters"]>[number]) {
@@ -81,26 +80,24 @@ function parameter({ name, in: place, required, description }: NonNullable<Opera
   return `- ${place} \`${name}\`${need}${description ? `: ${description}` : ""}`;
 }
 
-function body(word: string, content: Body): string[] {
-  const fields = Object.values(content).flatMap(({ schema }) => fieldsOf(schema));
-  return [
-    ...(fields.length > 0 ? [`- ${word}: ${fields.join("; ")}`] : [`- ${word}: JSON`]),
-    ...examples(content),
-  ];
+function body(content: Body, document: Described): string[] {
+  const fields = Object.values(content).flatMap(({ schema }) => fieldsOf(schema, document));
+  return [`- Body: ${fields.length > 0 ? fields.join("; ") : "JSON"}`, ...examples(content)];
 }
 
-function fieldsOf(schema: Schema | undefined): string[] {
-  const required = new Set(schema?.required);
-  return Object.entries(schema?.properties ?? {}).map(([name, { description }]) => {
-    const need = required.has(name) ? " (required)" : "";
-    return `\`${name}\`${need}${description ? ` ${description}` : ""}`;
+function fieldsOf(schema: Schema | undefined, document: Described): string[] {
+  const name = /^#\/components\/schemas\/(.+)$/.exec(schema?.$ref ?? "")?.[1];
+  const { required = [], properties = {} } = (name && document.components?.schemas?.[name]) || (schema ?? {});
+  return Object.entries(properties).map(([field, { description }]) => {
+    const need = required.includes(field) ? " (required)" : "";
+    return `\`${field}\`${need}${description ? ` ${description}` : ""}`;
   });
 }
 
 function examples(content: Body): string[] {
   return Object.values(content).flatMap(({ example }) => {
     if (example === undefined) return [];
-    const text = typeof example === "string" ? example.trim() : JSON.stringify(example, null, 2);
+    const text = typeof example === "string" ? example.trim() : JSON.stringify(example);
     return ["", "```", text, "```", ""];
   });
 }

@@ -24,6 +24,7 @@ export function shortGuide(readme: string): string {
     list("Documents", [
       `[Guide](${FULL_PATH}): everything in one file: commands, families, providers, options, limits, each route`,
       "[OpenAPI](/openapi.json): every route with its schemas",
+      "[AsyncAPI](/asyncapi.json): the live streams: server-sent events and the WebSocket's frames",
     ]),
     list("Optional", [
       "[Swagger](/swagger): the routes to click through",
