@@ -54,7 +54,7 @@ function example(member: string): Body | undefined {
 }
 
 describe("start", () => {
-  test("R53 answers 202 at once with the object and where to watch it", async () => {
+  test("A11 answers 202 at once with the object and where to watch it", async () => {
     const { status, headers, body } = await start({
       repo_id: "acme/tiny-gguf",
       filename: "tiny-Q4_K_M.gguf",
@@ -147,7 +147,7 @@ describe("R48 both prefixes, any id", () => {
   });
 
   test.each(["acme/tiny/file.gguf", "a b+c", "ünïcödé 模型", "100%", "a?b#c", "..", "%2F", "CON"])(
-    "R101 A3 the id %p is found percent-encoded, in its own case only, and by UUID",
+    "R98 R101 A3 the id %p is found percent-encoded, in its own case only, and by UUID",
     async (model_id) => {
       const { body } = await start({ url: origin.url("/slow.bin"), model_id });
       // A client's URL parser removes `..`, encoded or not, before anything is sent.
@@ -164,7 +164,7 @@ describe("R48 both prefixes, any id", () => {
 });
 
 describe("commands", () => {
-  test("R72-R75 A20 A21 each is done when answered, in the seed's words", async () => {
+  test("R54 R55 R56 R72 R73 R74 R75 A20 A21 each is done when answered, in the seed's words", async () => {
     await start({ url: origin.url("/slow.bin"), model_id: "m", engine: ENGINE });
     const status = async () => (await call("GET", "/v1/downloads/{id}", "m")).body.status;
     const pause = await call("POST", "/v1/downloads/{id}/pause", "m");
@@ -207,7 +207,7 @@ describe("commands", () => {
     await call("DELETE", "/v1/downloads/{id}", "m");
   });
 
-  test("R76-R79 all are cancelled by three routes, ended ones skipped", async () => {
+  test("R57 R58 R76 R77 R79 all are cancelled by three routes, ended ones skipped", async () => {
     for (const [method, path, body] of [
       ["POST", "/v1/downloads/cancel", undefined],
       ["DELETE", "/downloads", undefined],
@@ -248,7 +248,7 @@ describe("commands", () => {
     await call("DELETE", "/v1/downloads");
   });
 
-  test("R135-R137 priority, place, rate and retry policy are changed while it waits", async () => {
+  test("R135 R136 R137 priority, place, rate and retry policy are changed while it waits", async () => {
     await call("PATCH", "/v1/settings", "", { paused: true });
     for (const id of ["p1", "p2", "p3"])
       await start({ url: `${origin.url("/slow.bin")}?${id}`, model_id: id });

@@ -51,7 +51,7 @@ describe("GET /v1/events", () => {
     await released(served);
   });
 
-  test("R52 a record that is removed is told", async () => {
+  test("a record that is removed is told", async () => {
     await using served = await serve({ product: paused });
     const { body } = await start(served, "a.bin", { model_id: "a" });
     await served.call("POST", "/v1/downloads/a/cancel");

@@ -27,7 +27,7 @@ describe("the kolosal object", () => {
     });
   });
 
-  test("R61-R65 R68-R71 has every key of seed 002 with its type", () => {
+  test("R61 R62 R63 R64 R65 R68 R69 R70 R71 has every key of seed 002 with its type", () => {
     const text = seed("002");
     if (text === undefined) return;
     const examples = blocks(text, "json").map((block) => JSON.parse(block));

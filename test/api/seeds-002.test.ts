@@ -83,7 +83,7 @@ describe.skipIf(!isReady)("the seeds' own clients", () => {
     return { code: code_, out: out.all.join("\n"), err: err.all.join("\n") };
   }
 
-  test("R102-R104 DownloadManager and its demonstration: monitor, pause, resume", async () => {
+  test("R102 R103 R104 DownloadManager and its demonstration: monitor, pause, resume", async () => {
     await start(NAME, "/slow.bin", { engine: { engine_id: "e" } });
     await start("other");
     const { code, out, err } = await run(scripts[FETCH_CLIENT] ?? "");
@@ -144,7 +144,7 @@ describe.skipIf(!isReady)("the seeds' own clients", () => {
     expect([code, out.includes("No active downloads")]).toEqual([0, true]);
   });
 
-  test("R105-R109 AdvancedDownloadManager sees start, progress and completion", async () => {
+  test("R105 R106 R107 R108 R109 AdvancedDownloadManager sees start, progress and completion", async () => {
     const { code, out, err } = await run(scripts[AXIOS_CLIENT] ?? "", async (lines) => {
       await lines.waitFor(/Waiting for text-embedding-3-small/);
       await start(NAME, "/two-seconds.bin", { engine: { engine_id: "e" } });
@@ -163,6 +163,37 @@ describe.skipIf(!isReady)("the seeds' own clients", () => {
     ])
       expect(out).toContain(line);
     expect(out).not.toMatch(/NaN|undefined|Monitoring error/);
+  });
+
+  test("R107 R108 monitoring starts once and stops; a wait ends with the download, or with its time", async () => {
+    await start("waited for", "/two-seconds.bin");
+    await start("endless");
+    const [classes = ""] = (scripts[AXIOS_CLIENT] ?? "").split("// Example usage");
+    const { code, out } = await run(`${classes}
+      const manager = new AdvancedDownloadManager('${served.base}');
+      const told = [];
+      for (const name of ['monitoringStarted', 'monitoringStopped', 'downloadRemoved', 'downloadSummaryUpdate'])
+        manager.on(name, (data) => told.push([name, data]));
+      (async () => {
+        manager.startMonitoring();
+        manager.startMonitoring();
+        const done = await manager.waitForDownloadCompletion('waited for');
+        const late = await manager.waitForDownloadCompletion('endless', 100).catch((error) => error.message);
+        manager.stopMonitoring();
+        manager.stopMonitoring();
+        const names = told.map(([name]) => name);
+        console.log(JSON.stringify({ id: done.model_id, status: done.status, late, begun: told[0], last: names.at(-1),
+          summaries: names.includes('downloadSummaryUpdate') }));
+      })();`);
+    expect([code, out.match(/already active/g)?.length, out.match(/not active/g)?.length]).toEqual([0, 1, 1]);
+    expect(JSON.parse(out.split("\n").at(-1) ?? "")).toEqual({
+      id: "waited for",
+      status: "completed",
+      late: "Download timeout after 100ms",
+      begun: ["monitoringStarted", { intervalMs: 2000 }],
+      last: "monitoringStopped",
+      summaries: true,
+    });
   });
 
   test("R138 R40 the curl examples of both seeds", async () => {
@@ -184,7 +215,7 @@ describe.skipIf(!isReady)("the seeds' own clients", () => {
 
   const browserPath = Bun.which("chromium") ?? Bun.which("google-chrome");
   if (browserPath === null) console.warn("SKIPPED: no Chromium, the seed's page is not tried");
-  test.skipIf(browserPath === null)("R111-R125 the seed's page works from another origin", async () => {
+  test.skipIf(browserPath === null)("R125 the seed's page works from another origin", async () => {
     await start("model-1", "/slow.bin", { engine: { engine_id: "page" } });
     const html = blocks(text ?? "", "html")[0] ?? "";
     const pages = Bun.serve({

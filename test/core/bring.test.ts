@@ -157,7 +157,7 @@ test("R174 x and x:latest, in any case and layout, are one download; another tag
     expect((await product.downloads.start(request)).created).toBe(true);
 });
 
-test("R53 A6 cancel stops the daemon's pull, which keeps what it has; retry goes on from there", async () => {
+test("A6 cancel stops the daemon's pull, which keeps what it has; retry goes on from there", async () => {
   await using daemon = await startOllamaDaemon({ models, rate: 4 * MB });
   await using product = await openProduct({ ollamaUrl: daemon.url });
   const { download } = await product.downloads.start(three);

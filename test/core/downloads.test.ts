@@ -7,7 +7,7 @@ import { openProduct } from "../support/product.ts";
 import { codeOf, digest, MB, slowOrigin } from "./support.ts";
 
 describe("a download", () => {
-  test("R176 R53 one hub file is pinned, fetched, verified and named as the hub names it", async () => {
+  test("R139 one hub file is pinned, fetched, verified and named as the hub names it", async () => {
     await using hub = await startHub({
       repos: [ggufRepo("acme/tiny-gguf", { quantizations: { Q4_K_M: 3 * MB } })],
     });
@@ -234,7 +234,7 @@ describe("commands", () => {
     expect(await codeOf(product.downloads.cancel(download.id))).toBe("invalid_state");
   });
 
-  test("A6 R53 cancel deletes the partial data and is final", async () => {
+  test("A6 cancel deletes the partial data and is final", async () => {
     await using origin = await slowOrigin();
     await using product = await openProduct();
     const { download } = await product.downloads.start({ url: origin.url("/slow.gguf") });

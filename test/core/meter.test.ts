@@ -15,7 +15,7 @@ describe("meter", () => {
     expect(meter.speed).toBe(0);
   });
 
-  test("A8 the average counts neither paused time nor bytes of an earlier run", () => {
+  test("A8 R89 the average counts neither paused time nor bytes of an earlier run", () => {
     const meter = new Meter();
     meter.bytes = 5_000_000; // of an earlier process
     meter.start(0);

@@ -191,7 +191,7 @@ describe("a pull", () => {
     expect(other.requests).toEqual([]);
   });
 
-  test("R53 an aborted signal closes the connection, wherever the pull is, and is the rejection", async () => {
+  test("A6 an aborted signal closes the connection, wherever the pull is, and is the rejection", async () => {
     await using daemon = await startOllamaDaemon({ models, rate: 200 * MB });
     for (const at of ["start", 0, MB, "verifying"] as const) {
       const rule = daemon.on({}, { kind: "hang", at });
