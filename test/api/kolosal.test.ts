@@ -131,6 +131,16 @@ describe("seed 001", () => {
   });
 });
 
+test("R47 a download that fails for good leaves no partial file and no file", async () => {
+  const retry = { max_attempts: 1 };
+  await start("wrong", { sha256: "0".repeat(64), retry, layout: "flat" }, "/uncut.bin");
+  origin.limits.ratePerConnection = 64 * MB;
+  const failed = await served.product.reaches("wrong", "failed", "completed");
+  expect([failed.state, failed.error?.code]).toEqual(["failed", "checksum"]);
+  const left = [...new Bun.Glob("**/*").scanSync({ cwd: served.product.models, dot: true })];
+  expect(left.filter((name) => name.includes("uncut"))).toEqual([]);
+});
+
 describe("seed 002: reading", () => {
   test("R34 R35 R51 R61 R62 R63 R64 R65 R66 R67 the list under both prefixes", async () => {
     await start("gone", {}, "/missing.bin");
