@@ -106,7 +106,15 @@ async function main(): Promise<void> {
     "page with its policy",
     page.includes("<title>modelhaul</title>") && /content-security-policy: default-src 'none'/i.test(page),
   );
-  check("OpenAPI document", typeof (await json(`${first.base}/openapi.json`)).paths === "object");
+  const { paths } = await json(`${first.base}/openapi.json`);
+  check("OpenAPI document", typeof paths === "object");
+  const guide = await curl(`${first.base}/llms-full.txt`);
+  const untold = Object.keys(paths).filter((path) => !guide.includes(path));
+  check(
+    "guide with the README and every route",
+    guide.includes("\n## Providers\n") && untold.length === 0,
+    untold,
+  );
 
   const body = JSON.stringify({ repo_id: "acme/big-gguf", filename: "big-Q4_K_M.gguf" });
   const started = await json(
