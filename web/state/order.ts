@@ -67,12 +67,16 @@ export function comparer({ sort, descending }: Pick<View, "sort" | "descending">
   return (a, b) => sign * compare(a, b) || (a.id < b.id ? -1 : 1);
 }
 
-/** Whether showing `after` in the place of `before` may move it, show it or hide it. */
+/** Whether showing `after` in the place of `before` moves it, shows it or hides it. */
 export function isMoved(before: DownloadItem, after: DownloadItem, { sort, search }: View): boolean {
   if (before.state !== after.state || before.position !== after.position) return true;
   if (before.priority !== after.priority || before.model_id !== after.model_id) return true;
   if (search !== "" && (before.repo_id !== after.repo_id || before.filename !== after.filename)) return true;
-  if (sort === "size") return before.progress.total_bytes !== after.progress.total_bytes;
+  return sort === "size" && before.progress.total_bytes !== after.progress.total_bytes;
+}
+
+/** The same for what is sorted by numbers that change all the time. */
+export function isRestless(before: DownloadItem, after: DownloadItem, { sort }: View): boolean {
   if (sort === "progress") return before.progress.percentage !== after.progress.percentage;
   return sort === "speed" && before.speed !== after.speed;
 }

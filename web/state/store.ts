@@ -1,23 +1,24 @@
 /** All that is shown. One signal per download: an update draws one row, at most once a frame. */
 import { batch, computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
 import { oncePerFrame } from "./frames.ts";
-import { arrange, isMoved, type View } from "./order.ts";
+import { arrange, isMoved, isRestless, type View } from "./order.ts";
 import { prefs } from "./prefs.ts";
+import { Queue } from "./queue.ts";
 import { type Counters, count, noCounters } from "./tally.ts";
 import type { DownloadItem, EngineItem, ModelFile, Settings, Storage } from "./types.ts";
 
 /** A download; undefined once its record is gone. */
 export type Row = ReadonlySignal<DownloadItem | undefined>;
 
-const rows = signal<ReadonlyMap<string, Signal<DownloadItem | undefined>>>(new Map());
+const rows = new Map<string, Signal<DownloadItem | undefined>>();
+const shownRows = signal<ReadonlyMap<string, Row>>(rows);
 /** Changes whenever rows may have to be shown in another order. */
 const shape = signal(0);
 const sums = signal<Counters>(noCounters());
-const loaded = signal(false);
 
-export const downloads: ReadonlySignal<ReadonlyMap<string, Row>> = rows;
+export const downloads: ReadonlySignal<ReadonlyMap<string, Row>> = shownRows;
 /** False until the first list has come: nothing is known, which is not the same as none. */
-export const isLoaded: ReadonlySignal<boolean> = loaded;
+export const isLoaded = signal(false);
 export const counters: ReadonlySignal<Counters> = sums;
 /** Bytes per second of all downloads together. */
 export const totalSpeed: ReadonlySignal<number> = computed(() => sums.value.speed);
@@ -42,14 +43,14 @@ export const engines = signal<readonly EngineItem[] | null>(null);
 export const models = signal<readonly ModelFile[] | null>(null);
 
 export function row(id: string): Row {
-  return rows.value.get(id) ?? computed(() => rows.value.get(id)?.value);
+  return rows.get(id) ?? computed(() => shownRows.value.get(id)?.value);
 }
 
 /** Without subscribing to it. */
-export const peek = (id: string): DownloadItem | undefined => rows.peek().get(id)?.peek();
+export const peek = (id: string): DownloadItem | undefined => rows.get(id)?.peek();
 
-function* items(): Generator<DownloadItem> {
-  for (const each of rows.value.values()) {
+export function* items(): Generator<DownloadItem> {
+  for (const each of rows.values()) {
     const download = each.peek();
     if (download) yield download;
   }
@@ -59,29 +60,75 @@ function* items(): Generator<DownloadItem> {
 
 /** What has come since the last frame; null for a record that is gone. */
 const pending = new Map<string, DownloadItem | null>();
+/** What the server last said of those that are shown otherwise for the moment. */
+const truths = new Map<string, { truth: DownloadItem; pretended: Partial<DownloadItem> }>();
+const queue = new Queue();
 const planFlush = oncePerFrame(flush);
+
+type Listener = (after: DownloadItem, before: DownloadItem | undefined) => void;
+const listeners = new Set<Listener>();
+
+/** Called for each download as it is shown, after the frame's changes; for what is told of changes. */
+export function onChange(listener: Listener): () => void {
+  listeners.add(listener);
+  return () => void listeners.delete(listener);
+}
 
 /** News of a download; shown with the next frame. */
 export function put(download: DownloadItem): void {
-  pending.set(download.id, download);
+  const known = truths.get(download.id);
+  if (known && known.truth.state !== download.state) truths.delete(download.id);
+  else if (known) known.truth = download;
+  const pretended = truths.get(download.id)?.pretended;
+  pending.set(download.id, pretended ? changed(download, pretended) : download);
   planFlush();
 }
 
 export function drop(id: string): void {
+  truths.delete(id);
   pending.set(id, null);
   planFlush();
 }
 
-/** A whole list: what is not in it is gone, unless `keep` says otherwise. */
-export function replaceAll(
-  all: readonly DownloadItem[],
-  keep: (download: DownloadItem) => boolean = () => false,
-): void {
+/** Newest of a download, shown or about to be. */
+const newest = (id: string): DownloadItem | undefined => pending.get(id) ?? peek(id);
+
+/**
+ * Shows a download as it will be when a command has worked, until the server tells another state. Answers how to end
+ * that: what the server said last is shown again.
+ */
+export function pretend(id: string, pretended: Partial<DownloadItem>): () => void {
+  const truth = truths.get(id)?.truth ?? newest(id);
+  if (!truth) return () => {};
+  const mine = { truth, pretended };
+  truths.set(id, mine);
+  pending.set(id, changed(truth, pretended));
+  planFlush();
+  return () => {
+    if (truths.get(id) !== mine) return;
+    truths.delete(id);
+    put(mine.truth);
+  };
+}
+
+/** A whole list: what is not in it is gone, except what `keep` names. */
+export function replaceAll(all: readonly DownloadItem[], keep?: (download: DownloadItem) => boolean): void {
   const listed = new Set(all.map(({ id }) => id));
-  for (const download of items()) if (!listed.has(download.id) && !keep(download)) drop(download.id);
+  for (const download of items()) if (!listed.has(download.id) && !keep?.(download)) drop(download.id);
   for (const download of all) put(download);
-  loaded.value = true;
+  isLoaded.value = true;
   flush();
+}
+
+/** Forgets everything, for a reader who has logged out. */
+export function clear(): void {
+  replaceAll([]);
+  isLoaded.value = false;
+  storage.value = null;
+  settings.value = null;
+  engines.value = null;
+  models.value = null;
+  samples.value = [];
 }
 
 /** Shows at once what has come. */
@@ -89,30 +136,74 @@ export function flush(): void {
   if (pending.size === 0) return;
   const changes = [...pending];
   pending.clear();
+  const told: [DownloadItem, DownloadItem | undefined][] = [];
   batch(() => {
-    const next = new Map(rows.peek());
     const total = structuredClone(sums.peek());
+    const change = { isNewSet: false, isMoved: false, isRestless: false };
     const seen = view.peek();
-    let isNewSet = false;
-    let isReshaped = false;
-    for (const [id, after] of changes) {
-      const known = next.get(id);
-      const before = known?.peek();
+    for (const [id, after] of withPlaces(changes)) {
+      const before = rows.get(id)?.peek();
       if (before) count(total, before, -1);
       if (after) count(total, after, 1);
-      if (after && known) known.value = after;
-      else if (after) next.set(id, signal<DownloadItem | undefined>(after));
-      else if (known) {
-        known.value = undefined;
-        next.delete(id);
-      }
-      isNewSet ||= (known === undefined) !== (after === null);
-      isReshaped ||= before !== undefined && after !== null && isMoved(before, after, seen);
+      if (after) show(after);
+      else unshow(id);
+      change.isNewSet ||= (before === undefined) !== (after === null);
+      if (!before || !after) continue;
+      change.isMoved ||= isMoved(before, after, seen);
+      change.isRestless ||= isRestless(before, after, seen);
     }
-    if (isNewSet) rows.value = next;
-    if (isNewSet || isReshaped) shape.value += 1;
+    if (change.isNewSet) shownRows.value = new Map(rows);
+    if (change.isNewSet || change.isMoved) shape.value += 1;
+    else if (change.isRestless) planReshape();
     sums.value = total;
+
+    function show(after: DownloadItem): void {
+      const known = rows.get(after.id);
+      told.push([after, known?.peek()]);
+      if (known) known.value = after;
+      else rows.set(after.id, signal<DownloadItem | undefined>(after));
+    }
   });
+  for (const [after, before] of told) for (const listener of listeners) listener(after, before);
+}
+
+function unshow(id: string): void {
+  const known = rows.get(id);
+  if (!known) return;
+  rows.delete(id);
+  known.value = undefined;
+}
+
+/** The changes, and with them those of downloads that have moved up or down in the queue. */
+function withPlaces(changes: readonly [string, DownloadItem | null][]): Map<string, DownloadItem | null> {
+  const all = new Map(changes);
+  const hasLeft = queue.remove(changes.filter(([, after]) => after?.state !== "queued").map(([id]) => id));
+  const waiting = changes.flatMap(([id, after]) =>
+    after?.state === "queued" ? [{ id, place: after.position }] : [],
+  );
+  const isChanged = queue.put(waiting) || hasLeft;
+  for (const id of isChanged ? queue.ids : waiting.map((each) => each.id)) {
+    const download = all.get(id) ?? rows.get(id)?.peek();
+    const position = queue.place(id);
+    if (download && download.position !== position) all.set(id, changed(download, { position }));
+  }
+  return all;
+}
+
+const changed = (download: DownloadItem, change: Partial<DownloadItem>): DownloadItem =>
+  ({ ...download, ...change }) as DownloadItem;
+
+/** Numbers that change all the time put rows in another order at most this often. */
+const RESHAPE_MS = 2_000;
+let isReshapePlanned = false;
+
+function planReshape(): void {
+  if (isReshapePlanned) return;
+  isReshapePlanned = true;
+  setTimeout(() => {
+    isReshapePlanned = false;
+    shape.value += 1;
+  }, RESHAPE_MS);
 }
 
 /* -------------------------------------------------------------------- speed */
