@@ -1,0 +1,149 @@
+import { useId } from "preact/hooks";
+import { Button, IconButton } from "../../parts/button.tsx";
+import { bytes } from "../../parts/format.ts";
+import { ErrorBox, Loading } from "../../parts/states.tsx";
+import { EngineFields } from "./engine.tsx";
+import { type Found, type Item, isOllama, look, removeItem } from "./items.ts";
+import { OptionFields } from "./options.tsx";
+import { Picker } from "./picker.tsx";
+import { TokenField } from "./token.tsx";
+
+const PROVIDERS: Record<string, string> = {
+  huggingface: "Hugging Face",
+  mlx: "Hugging Face, MLX",
+  modelscope: "ModelScope",
+  ollama: "Ollama",
+  "ollama-registry": "Ollama",
+  url: "URL",
+};
+
+/** One reference: what it is, what of it to take, and how. */
+export function ItemCard({ item, onEdit }: { item: Item; onEdit: () => void }) {
+  const titleId = useId();
+  const { reading, line, refusal } = item;
+  const found = item.found.value;
+  const name = reading?.model_id ?? line;
+  return (
+    <li class="add-item" aria-labelledby={titleId}>
+      <header>
+        <div class="add-name">
+          <h3 id={titleId}>{name}</h3>
+          <p class="faint">{facts(item, found).join(" · ")}</p>
+        </div>
+        <IconButton icon="close" label={`Leave out ${name}`} onClick={() => removeItem(item)} />
+      </header>
+      <Body item={item} found={found} onEdit={onEdit} />
+      {found.kind !== "failed" && found.kind !== "looking" && (
+        <div class="add-more">
+          <OptionFields item={item} />
+          {item.provider.value !== "ollama" && <EngineFields item={item} />}
+        </div>
+      )}
+      {refusal.value && <ErrorBox title="Not started">{refusal.value}</ErrorBox>}
+    </li>
+  );
+}
+
+function facts({ reading, line, provider }: Item, found: Found): string[] {
+  const { revision, model_id, include } = reading ?? {};
+  const listing = found.kind === "choose" ? found.listing : undefined;
+  return [
+    PROVIDERS[provider.value] ?? provider.value,
+    ...(revision === undefined || found.kind === "whole" ? [] : [revision]),
+    ...(listing?.commit === undefined ? [] : [listing.commit.slice(0, 8)]),
+    ...(listing?.gated ? ["gated"] : []),
+    ...(include === undefined ? [] : [include.join(", ")]),
+    ...(line === model_id || found.kind === "choose" ? [] : [line.split(/[?#]/)[0]!]),
+  ].filter((part) => part !== "");
+}
+
+function Body({ item, found, onEdit }: { item: Item; found: Found; onEdit: () => void }) {
+  switch (found.kind) {
+    case "looking":
+      return <Loading label="Looking it up" />;
+    case "failed":
+      return (
+        <>
+          <ErrorBox
+            action={
+              <Button kind="quiet" onClick={onEdit}>
+                Edit
+              </Button>
+            }
+          >
+            {found.message}
+          </ErrorBox>
+          {found.wantsToken && <TokenForm item={item} />}
+        </>
+      );
+    case "whole":
+      return isOllama(item) ? <OllamaWay item={item} size={found.size} /> : <Whole item={item} />;
+    case "choose":
+      return (
+        <>
+          {found.listing.gated && <GateNote item={item} />}
+          <Picker choices={found.choices} chosen={item.chosen} />
+        </>
+      );
+  }
+}
+
+function Whole({ item: { provider } }: { item: Item }) {
+  const what = provider.value === "url" ? "One file." : "Taken as written.";
+  return <p class="faint">{what} Its size is known once the download has begun.</p>;
+}
+
+function TokenForm({ item }: { item: Item }) {
+  return (
+    <form
+      class="add-token"
+      onSubmit={(event) => {
+        event.preventDefault();
+        void look(item);
+      }}
+    >
+      <TokenField item={item} hint="Of an account that may see it. It is used for this download only." />
+      <Button type="submit" disabled={item.token.value.trim() === ""}>
+        Look again
+      </Button>
+    </form>
+  );
+}
+
+function GateNote({ item }: { item: Item }) {
+  return (
+    <TokenField
+      item={item}
+      hint="Its licence must be accepted on the hub first. Needed unless the server has a token of its own; used for this download only."
+    />
+  );
+}
+
+const WAYS = [
+  { provider: "ollama", label: "Ollama fetches it", hint: "A running Ollama pulls and keeps it." },
+  {
+    provider: "ollama-registry",
+    label: "Without Ollama",
+    hint: "Straight from the registry into Ollama's models folder.",
+  },
+];
+
+function OllamaWay({ item: { provider, id }, size }: { item: Item; size: number | undefined }) {
+  return (
+    <fieldset class="add-ways">
+      <legend>{size === undefined ? "Size not known yet" : bytes(size)}</legend>
+      {WAYS.map((way) => (
+        <label key={way.provider}>
+          <input
+            type="radio"
+            name={`way-${id}`}
+            checked={provider.value === way.provider}
+            onChange={() => (provider.value = way.provider)}
+          />
+          <span>{way.label}</span>
+          <span class="faint">{way.hint}</span>
+        </label>
+      ))}
+    </fieldset>
+  );
+}
