@@ -75,7 +75,7 @@ export const OPTIONS: { readonly [K in keyof Options]: Option<Options[K]> } = {
   },
   dataDir: {
     placeholder: "DIR",
-    help: "folder of the database (default: the user's data folder)",
+    help: "folder of the database and of the progress files (default: the user's data folder)",
     parse: value.folder,
     fallback: dataDir,
   },

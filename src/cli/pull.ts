@@ -36,12 +36,18 @@ export const addPull: AddCommand = (program, context) => {
       "<ref...>",
       "hf:org/name[@revision][/path], mlx:org/name, modelscope:org/name, ollama:name[:tag], ollama-registry:name[:tag] or https://…",
     )
-    .option("--revision <REV>", "branch, tag or commit of a hub repository")
+    .option(
+      "--revision <REV>",
+      "branch, tag or commit of a repository, or tag of an Ollama model of the registry",
+    )
     .option("--include <GLOB>", "only files that match; repeatable", collect)
     .option("--exclude <GLOB>", "no files that match; repeatable", collect)
     .option("--sha256 <HEX>", "the digest the file must have")
-    .option("--to <DIR>", "put the files there (not with a daemon)")
-    .option("--token-file <FILE>", "file with the hub token to use (default: as HF_TOKEN says)")
+    .option("--to <DIR>", "put the files there (not with a daemon, nor what goes to Ollama's folder)")
+    .option(
+      "--token-file <FILE>",
+      "file with the hub token to use (default: as HF_TOKEN or MODELSCOPE_API_TOKEN says)",
+    )
     .option("--json", "every change as one JSON object per line on standard output")
     .option("--quiet", "no progress");
   addOptions(command, [...STORE_OPTIONS, ...CLIENT_OPTIONS]).action(

@@ -15,7 +15,7 @@ import type { WireFile } from "./wire.ts";
 export const addVerify: AddCommand = (program, context) => {
   const command = program
     .command("verify")
-    .description("hash files and compare them with what the hub promised, or with --sha256")
+    .description("hash files and compare them with what was promised for them, or with --sha256")
     .argument("<path...>", "files on disk")
     .option("--sha256 <HEX>", "the digest the file must have; no record of it is needed then");
   addOptions(command, [...STORE_OPTIONS, ...CLIENT_OPTIONS]).action(
