@@ -1,42 +1,86 @@
-import { Bar } from "../../parts/bar.tsx";
+import "./downloads.css";
 import { Button } from "../../parts/button.tsx";
-import { bytes, percent, speed, stateWord } from "../../parts/format.ts";
-import { Empty } from "../../parts/states.tsx";
-import { VirtualList } from "../../parts/virtual-list.tsx";
-import { busy, cancel, may, pause, resume, retry } from "../../state/actions.ts";
-import { order, row } from "../../state/store.ts";
+import { Empty, ErrorBox, Loading } from "../../parts/states.tsx";
+import { connection, isRefreshing } from "../../state/connection.ts";
+import { prefs } from "../../state/prefs.ts";
+import { href } from "../../state/route.ts";
+import { downloads, isLoaded, order } from "../../state/store.ts";
+import { SpeedChart } from "./chart.tsx";
+import { secondsUntil } from "./clock.ts";
+import { fault, refreshNow } from "./fault.ts";
+import { LimitHost } from "./limits.tsx";
+import { DownloadList } from "./list.tsx";
+import { told } from "./queue.ts";
+import { Toolbar } from "./toolbar.tsx";
 
-/** All downloads. */
+/** All downloads, and what can be done to them. */
 export function DownloadsView() {
-  if (order.value.length === 0) return <Empty title="No downloads" />;
   return (
-    <VirtualList label="Downloads" ids={order.value} rowHeight={120} render={(id) => <Item id={id} />} />
+    <div class="downloads-view">
+      <h2 class="unseen">Downloads</h2>
+      <SpeedChart />
+      <Toolbar />
+      <Banner />
+      <Shown />
+      <p class="unseen" aria-live="polite">
+        {told}
+      </p>
+      <LimitHost />
+    </div>
   );
 }
 
-const VERBS = { pause, resume, cancel, retry } as const;
+function Shown() {
+  if (order.value.length > 0) return <DownloadList />;
+  if (!isLoaded.value)
+    return connection.value.kind === "offline" ? null : <Loading label="Loading downloads" />;
+  if (downloads.value.size === 0)
+    return (
+      <Empty title="No active downloads">
+        <p>Nothing has been downloaded yet.</p>
+        <a class="button primary" href={href("add")}>
+          Add a download
+        </a>
+      </Empty>
+    );
+  return <NoneMatch />;
+}
 
-function Item({ id }: { id: string }) {
-  const download = row(id).value;
-  if (!download) return null;
-  const { progress, state } = download;
+function NoneMatch() {
+  const all = (): void => {
+    prefs.filter.value = "all";
+    prefs.search.value = "";
+  };
+  const { filter, search } = prefs;
+  const word = filter.value === "all" ? "" : `${filter.value} `;
   return (
-    <article>
-      <strong>{download.model_id}</strong> <span>{stateWord(state)}</span>
-      <Bar percentage={progress.percentage} state={state} label={`Progress of ${download.model_id}`} />
-      <span class="percent">{percent(progress.percentage)}</span> {bytes(progress.downloaded_bytes)}{" "}
-      {speed(download.speed)}
-      {download.error_message && <p class="error">{download.error_message}</p>}
-      {Object.entries(VERBS).map(([verb, act]) => (
-        <Button
-          key={verb}
-          disabled={!may(verb as keyof typeof VERBS, state)}
-          busy={busy(id)}
-          onClick={() => void act(id)}
-        >
-          {verb[0]?.toUpperCase() + verb.slice(1)}
-        </Button>
-      ))}
-    </article>
+    <Empty
+      title={search.value === "" ? `No ${word}downloads` : `No ${word}downloads match “${search.value}”`}
+      icon="search"
+    >
+      <Button onClick={all}>Show all</Button>
+    </Empty>
+  );
+}
+
+function Banner() {
+  const { kind, nextTryAt } = connection.value;
+  const isOffline = kind === "offline";
+  if (!isOffline && fault.value === "") return null;
+  const left = secondsUntil(nextTryAt);
+  return (
+    <div role="alert">
+      <ErrorBox
+        title={isOffline ? "The server does not answer" : "The list could not be refreshed"}
+        action={
+          <Button disabled={isRefreshing.value} onClick={() => void refreshNow()}>
+            Try now
+          </Button>
+        }
+      >
+        {isOffline ? "What is shown may be out of date." : fault.value}
+        {isOffline && left !== undefined && <span aria-hidden="true"> Next try in {left} s.</span>}
+      </ErrorBox>
+    </div>
   );
 }

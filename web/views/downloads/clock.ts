@@ -1,0 +1,37 @@
+/** Time that passes between two news of a download. */
+import { signal } from "@preact/signals";
+import { isFinished } from "../../state/tally.ts";
+import type { DownloadItem } from "../../state/types.ts";
+
+const EVERY_MS = 1000;
+
+/** Epoch milliseconds, once a second while somebody looks. */
+const now = signal(Date.now(), {
+  watched() {
+    now.value = Date.now();
+    timer = setInterval(() => {
+      now.value = Date.now();
+    }, EVERY_MS);
+  },
+  unwatched: () => clearInterval(timer),
+});
+let timer: ReturnType<typeof setInterval> | undefined;
+
+/** When each was first looked at; the server's clock may be another than this browser's. */
+const seen = new WeakMap<DownloadItem, number>();
+
+/** Seconds since it was asked for; goes on by itself until it has ended. */
+export function elapsed(download: DownloadItem): number {
+  const { elapsed_seconds } = download.timing;
+  if (isFinished(download.state)) return elapsed_seconds;
+  const first = seen.get(download) ?? Date.now();
+  seen.set(download, first);
+  return elapsed_seconds + Math.max(0, (now.value - first) / 1000);
+}
+
+/** Whole seconds until then; undefined when that is past. */
+export function secondsUntil(at: number | undefined): number | undefined {
+  if (at === undefined) return undefined;
+  const left = Math.ceil((at - now.value) / 1000);
+  return left > 0 ? left : undefined;
+}

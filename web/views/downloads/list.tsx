@@ -1,0 +1,88 @@
+import { useSignalEffect } from "@preact/signals";
+import { useEffect, useRef, useState } from "preact/hooks";
+import { VirtualList } from "../../parts/virtual-list.tsx";
+import { prefs } from "../../state/prefs.ts";
+import { order } from "../../state/store.ts";
+import { dragged, drop } from "./drag.ts";
+import { onRowKey, SHORTCUTS } from "./keys.ts";
+import { watchQueue } from "./queue.ts";
+import { DownloadRow } from "./row.tsx";
+import { current, keepOnly, selected, selectOnly, selectTo, toggle } from "./selection.ts";
+import { open, toggleDetails } from "./unfolded.ts";
+
+/** Below this a row needs several lines; the same number as in the style sheet. */
+const NARROW = matchMedia("(max-width: 859px)");
+const HEIGHTS = { comfortable: { wide: 60, narrow: 116 }, compact: { wide: 44, narrow: 104 } };
+
+function useNarrow(): boolean {
+  const [isNarrow, setNarrow] = useState(NARROW.matches);
+  useEffect(() => {
+    const look = (): void => setNarrow(NARROW.matches);
+    NARROW.addEventListener("change", look);
+    return () => NARROW.removeEventListener("change", look);
+  }, []);
+  return isNarrow;
+}
+
+export function DownloadList() {
+  const root = useRef<HTMLDivElement>(null);
+  const isNarrow = useNarrow();
+  useSignalEffect(() => keepOnly(order.value));
+  useEffect(watchQueue, []);
+  const focus = (id: string): void => {
+    root.current?.querySelector<HTMLElement>(`[data-id="${CSS.escape(id)}"]`)?.focus();
+  };
+  const heights = HEIGHTS[prefs.density.value];
+  return (
+    <div class={dragged.value === undefined ? "downloads" : "downloads is-dragging"} ref={root}>
+      <VirtualList
+        label="Downloads"
+        ids={order.value}
+        rowHeight={isNarrow ? heights.narrow : heights.wide}
+        expanded={open.value}
+        render={(id) => <DownloadRow id={id} />}
+        rowProps={rowProps}
+        onKey={(event, id) => {
+          if (onRowKey(event, id, focus)) event.preventDefault();
+        }}
+      />
+    </div>
+  );
+}
+
+function rowProps(id: string): Record<string, unknown> {
+  const at = drop.value;
+  const marks = [
+    "dl-row",
+    selected.value.has(id) ? "is-selected" : "",
+    dragged.value === id ? "is-dragged" : "",
+    at?.beside === id ? `drop-${at.side}` : "",
+  ];
+  return {
+    class: marks.filter(Boolean).join(" "),
+    "aria-keyshortcuts": SHORTCUTS,
+    onFocusIn: () => {
+      current.value = id;
+    },
+    onClick: (event: PointerEvent) => onClick(event, id),
+    onDblClick: (event: MouseEvent) => {
+      if (!isControl(event)) toggleDetails(id);
+    },
+    onMouseDown: (event: MouseEvent) => {
+      // Shift with a click selects rows, not the text between them.
+      if (event.shiftKey) event.preventDefault();
+    },
+  };
+}
+
+const CONTROLS = "button, a, input, select, label, .menu, .grip, .details";
+const isControl = ({ target }: Event): boolean =>
+  target instanceof Element && target.closest(CONTROLS) !== null;
+
+function onClick(event: PointerEvent, id: string): void {
+  if (isControl(event)) return;
+  if (event.pointerType === "touch") toggleDetails(id);
+  else if (event.shiftKey) selectTo(id, order.peek());
+  else if (event.ctrlKey || event.metaKey) toggle(id);
+  else selectOnly(id);
+}

@@ -1,0 +1,105 @@
+/** The order of the queue: moved by hand, and kept true while others move it too. */
+import { signal } from "@preact/signals";
+import { move } from "../../state/actions.ts";
+import { request } from "../../state/api.ts";
+import { comparer } from "../../state/order.ts";
+import { prefs } from "../../state/prefs.ts";
+import { flush, items, onChange, peek, put } from "../../state/store.ts";
+import type { DownloadItem } from "../../state/types.ts";
+
+/** Told to screen readers after a move. */
+export const told = signal("");
+
+/** Only a list in the order of the queue can be put into another one by hand. */
+export const isQueueOrder = (): boolean => prefs.sort.value === "queue" && !prefs.descending.value;
+
+export type Place = { before: string } | { after: string } | { position: number };
+
+function queued(): DownloadItem[] {
+  return [...items()]
+    .filter(({ state }) => state === "queued")
+    .sort(comparer({ sort: "queue", descending: false }));
+}
+
+/** Moves a waiting download; shown at once, then as the server has it. Resolves with whether it moved. */
+export async function moveTo(id: string, to: Place): Promise<boolean> {
+  const ids = queued().map((item) => item.id);
+  const next = reordered(ids, id, to);
+  const item = peek(id);
+  if (next === undefined || item === undefined) return false;
+  put({ ...item, position: next.indexOf(id) + 1 });
+  const hasMoved = await move(id, to);
+  if (!hasMoved) put({ ...item, position: ids.indexOf(id) + 1 });
+  flush();
+  const place = peek(id)?.position ?? next.indexOf(id) + 1;
+  told.value = hasMoved
+    ? `${item.model_id}: place ${place} of ${next.length} in the queue`
+    : `${item.model_id} was not moved`;
+  return hasMoved;
+}
+
+/** One place on, or back. */
+export function step(id: string, by: 1 | -1): Promise<boolean> {
+  const ids = queued().map((item) => item.id);
+  const neighbour = ids[ids.indexOf(id) + by];
+  if (neighbour === undefined) return Promise.resolve(false);
+  return moveTo(id, by < 0 ? { before: neighbour } : { after: neighbour });
+}
+
+export const toFront = (id: string): Promise<boolean> => moveTo(id, { position: 1 });
+export const toEnd = (id: string): Promise<boolean> => moveTo(id, { position: queued().length });
+
+/** The ids with one of them elsewhere; undefined when that is where it is, or nowhere. Pure. */
+export function reordered(ids: readonly string[], id: string, to: Place): string[] | undefined {
+  const from = ids.indexOf(id);
+  const rest = ids.filter((other) => other !== id);
+  const at =
+    "position" in to
+      ? to.position - 1
+      : "before" in to
+        ? rest.indexOf(to.before)
+        : rest.indexOf(to.after) + 1;
+  const isKnown = "position" in to || ids.includes("before" in to ? to.before : to.after);
+  if (from < 0 || at < 0 || at === from || !isKnown) return undefined;
+  rest.splice(at, 0, id);
+  return rest;
+}
+
+interface Page {
+  active_downloads: DownloadItem[];
+  next_cursor?: string;
+}
+
+/** Asks which place each waiting one has: news of one that comes back or is preferred do not always say. */
+async function loadPlaces(): Promise<void> {
+  let cursor: string | undefined;
+  do {
+    const more: string = cursor === undefined ? "" : `&cursor=${encodeURIComponent(cursor)}`;
+    const page: Page | undefined = await request<Page>(
+      "GET",
+      `/v1/downloads?state=queued&limit=1000${more}`,
+    ).catch(() => undefined);
+    for (const item of page?.active_downloads ?? []) put(item);
+    cursor = page?.next_cursor;
+  } while (cursor !== undefined);
+}
+
+const WAIT_MS = 400;
+let timer: ReturnType<typeof setTimeout> | undefined;
+
+/** Keeps the order of the queue true. Answers how to stop. */
+export function watchQueue(): () => void {
+  const stop = onChange((after, before) => {
+    if (before === undefined || after.state !== "queued" || timer !== undefined) return;
+    if (before.state === "queued" && before.priority === after.priority) return;
+    timer = setTimeout(() => {
+      timer = undefined;
+      void loadPlaces();
+    }, WAIT_MS);
+  });
+  return () => {
+    stop();
+    clearTimeout(timer);
+    timer = undefined;
+  };
+}

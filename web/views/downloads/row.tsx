@@ -1,0 +1,214 @@
+/** One download in the list. It reads its own signal only: an update draws this row and no other. */
+import { Bar } from "../../parts/bar.tsx";
+import { IconButton } from "../../parts/button.tsx";
+import { bytes, duration, percent, speed, stateWord, time } from "../../parts/format.ts";
+import { Icon } from "../../parts/icon.tsx";
+import { busy, cancel, pause, remove, resume, retry } from "../../state/actions.ts";
+import { row } from "../../state/store.ts";
+import { isFinished } from "../../state/tally.ts";
+import type { DownloadItem } from "../../state/types.ts";
+import { may } from "./allowed.ts";
+import { elapsed, secondsUntil } from "./clock.ts";
+import { Details } from "./details.tsx";
+import { startDrag } from "./drag.ts";
+import { isQueueOrder } from "./queue.ts";
+import { RowMenu } from "./row-menu.tsx";
+import { current, selected, toggle } from "./selection.ts";
+import { open, toggleDetails } from "./unfolded.ts";
+import { sourceOf, troubleOf, waitWords } from "./words.ts";
+
+export function DownloadRow({ id }: { id: string }) {
+  const own = row(id);
+  const download = own.value;
+  if (!download) return null;
+  const isOpen = open.value.has(id);
+  return (
+    <>
+      <div class={`dl is-${download.state}`}>
+        <Lead download={download} />
+        <Name download={download} isOpen={isOpen} />
+        <State download={download} />
+        <Progress download={download} />
+        <Figures download={download} />
+        <Actions download={download} isOpen={isOpen} />
+      </div>
+      {isOpen && <Details download={download} row={own} />}
+    </>
+  );
+}
+
+/** Controls of a row are reached by Tab from the row that has the focus, not from every row. */
+const tabOf = (id: string): number => (current.value === id ? 0 : -1);
+
+function Lead({ download }: { download: DownloadItem }) {
+  const { id, model_id } = download;
+  const canMove = may("move", download) && isQueueOrder();
+  return (
+    <span class="dl-lead">
+      {canMove ? (
+        // For the mouse and the finger; the keyboard has Alt with the arrows, and the menu.
+        <span
+          class="grip"
+          aria-hidden="true"
+          title="Drag to reorder"
+          onPointerDown={(event) => startDrag(event, id)}
+        >
+          <Icon name="drag" />
+        </span>
+      ) : (
+        <span class="grip-none" />
+      )}
+      <input
+        type="checkbox"
+        aria-label={`Select ${model_id}`}
+        checked={selected.value.has(id)}
+        tabIndex={tabOf(id)}
+        onChange={() => toggle(id)}
+      />
+    </span>
+  );
+}
+
+function Name({ download, isOpen }: { download: DownloadItem; isOpen: boolean }) {
+  const { id, model_id, engine_creation, files_total, files_done } = download;
+  const trouble = troubleOf(download);
+  return (
+    <div class="dl-name">
+      <button
+        type="button"
+        class="dl-title"
+        title={model_id}
+        aria-expanded={isOpen}
+        tabIndex={tabOf(id)}
+        onClick={() => toggleDetails(id)}
+      >
+        <Icon name="chevron" size={12} />
+        <span>{model_id}</span>
+      </button>
+      <span class="dl-sub">
+        {trouble?.final ? (
+          <span class="dl-trouble" title={trouble.message}>
+            {trouble.cause}. {trouble.advice}
+          </span>
+        ) : (
+          <>
+            <span class="dl-source">{sourceOf(download)}</span>
+            {files_total > 1 && (
+              <span>
+                {files_done} of {files_total} files
+              </span>
+            )}
+            {engine_creation && <span>engine {engine_creation.engine_id}</span>}
+            {download.priority !== 0 && <span>priority {download.priority}</span>}
+            {download.rate_limit_bps > 0 && <span>at most {speed(download.rate_limit_bps)}</span>}
+          </>
+        )}
+      </span>
+    </div>
+  );
+}
+
+function State({ download }: { download: DownloadItem }) {
+  const { state, position, waiting, last_error, warnings } = download;
+  const wait = waitWords(download);
+  const left = secondsUntil(waiting?.until);
+  return (
+    <div class="dl-state">
+      <span class={`badge is-${state}`}>
+        {stateWord(state)}
+        {state === "queued" && position !== undefined && wait === undefined && ` · ${position}`}
+      </span>
+      {wait !== undefined && (
+        <span class="dl-wait" title={last_error?.message}>
+          {wait}
+          {left !== undefined && `, ${duration(left)}`}
+        </span>
+      )}
+      {warnings.length > 0 && (
+        <span class="dl-wait">{warnings.length === 1 ? "1 warning" : `${warnings.length} warnings`}</span>
+      )}
+    </div>
+  );
+}
+
+function Progress({ download }: { download: DownloadItem }) {
+  const { downloaded_bytes, total_bytes, percentage } = download.progress;
+  const isKnown = total_bytes > 0 || download.state === "completed";
+  const share = download.state === "completed" ? 100 : percentage;
+  const isMoving = download.state === "downloading" || isKnown;
+  return (
+    <div class="dl-progress">
+      <Bar
+        percentage={isKnown ? share : isMoving ? undefined : 0}
+        state={download.state}
+        label={`Progress of ${download.model_id}`}
+      />
+      <span class="dl-percent">{isKnown ? percent(share) : "–"}</span>
+      <span class="dl-bytes">
+        {download.state === "completed" || total_bytes === 0
+          ? bytes(Math.max(downloaded_bytes, total_bytes))
+          : `${bytes(downloaded_bytes)} of ${bytes(total_bytes)}`}
+      </span>
+    </div>
+  );
+}
+
+function Figures({ download }: { download: DownloadItem }) {
+  const { state, timing, speed: now } = download;
+  const left = timing.estimated_remaining_seconds;
+  const end = timing.end_time;
+  return (
+    <div class="dl-figures">
+      <span class="dl-speed">{state === "downloading" ? speed(now) : ""}</span>
+      <span class="dl-left">{left !== undefined ? `${duration(left)} left` : ""}</span>
+      <span
+        class="dl-elapsed"
+        title={isFinished(state) ? "Time it took, and when it ended" : "Time since it was added"}
+      >
+        {isFinished(state) ? `in ${duration(elapsed(download))}` : `${duration(elapsed(download))} elapsed`}
+        {isFinished(state) && end !== undefined && `, ${time(end)}`}
+      </span>
+    </div>
+  );
+}
+
+function Actions({ download, isOpen }: { download: DownloadItem; isOpen: boolean }) {
+  const { id, model_id, state } = download;
+  const isBusy = busy(id);
+  const tabIndex = tabOf(id);
+  const first =
+    state === "paused"
+      ? ({ icon: "play", word: "Resume", act: "resume", run: resume } as const)
+      : may("retry", download)
+        ? ({ icon: "retry", word: "Retry", act: "retry", run: retry } as const)
+        : ({ icon: "pause", word: "Pause", act: "pause", run: pause } as const);
+  return (
+    <div class="dl-actions">
+      <IconButton
+        icon={first.icon}
+        label={`${first.word} ${model_id}`}
+        disabled={isBusy || !may(first.act, download)}
+        tabIndex={tabIndex}
+        onClick={() => void first.run(id)}
+      />
+      {isFinished(state) ? (
+        <IconButton
+          icon="trash"
+          label={`Remove ${model_id}`}
+          disabled={isBusy}
+          tabIndex={tabIndex}
+          onClick={() => void remove(id)}
+        />
+      ) : (
+        <IconButton
+          icon="close"
+          label={`Cancel ${model_id}`}
+          disabled={isBusy || !may("cancel", download)}
+          tabIndex={tabIndex}
+          onClick={() => void cancel(id)}
+        />
+      )}
+      <RowMenu download={download} isOpen={isOpen} onDetails={() => toggleDetails(id)} tabIndex={tabIndex} />
+    </div>
+  );
+}
