@@ -2,7 +2,9 @@ import { beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import { refusedProvider } from "../../src/api/abstractcore/providers.ts";
 import { sectionOf, tableOf } from "../../src/api/guide/markdown.ts";
+import { STATUS } from "../../src/api/status.ts";
 import { fileNameOf } from "../../src/api/wingman/file-name.ts";
+import { EXIT } from "../../src/cli/exit.ts";
 import { flagName } from "../../src/config.ts";
 import { ENGINE_RUNTIMES, OPTIONS, type Options } from "../../src/config-options.ts";
 import { parseRef } from "../../src/core/reference.ts";
@@ -154,6 +156,25 @@ describe("routes and words", () => {
     const section = sectionOf(README, "Engines");
     for (const name of ENGINE_RUNTIMES) expect(section).toContain(`- \`${name}\``);
     expect(section).toContain(`- \`${ENGINE_RUNTIMES[0]}\` (default)`);
+  });
+
+  test("the exit codes are those of the command line", () => {
+    const [, line = ""] = /^Exit codes: (.+)\.$/m.exec(README) ?? [];
+    const told = [...line.matchAll(/(?:^|, )(\d+) /g)].map(([, code]) => Number(code));
+    expect(told).toEqual(Object.values(EXIT));
+  });
+
+  test("the error codes it names are of the closed set, the options of a start request are taken", () => {
+    const [, codes = ""] = /closed set \(([^)]+)\)/.exec(README) ?? [];
+    const named = [...codes.matchAll(/`(\w+)`/g)].map(([, code = ""]) => code);
+    expect(named.length).toBeGreaterThan(2);
+    for (const code of named) expect(Object.keys(STATUS)).toContain(code);
+    const [start = {}] = tableOf(sectionOf(README, "Native"));
+    const { schema } = contract.document.paths["/v1/downloads"].post.requestBody.content["application/json"];
+    const words = plain(Object.values(start)[1] ?? "").replace("POST /v1/downloads", "");
+    const fields = [...words.matchAll(/[a-z]+(?:_[a-z]+)+|\b(?:url|provider|model|headers|token|engine)\b/g)];
+    expect(fields.length).toBeGreaterThan(9);
+    for (const [field] of fields) expect(Object.keys(schema.properties)).toContain(field);
   });
 
   test("links within the page lead somewhere", () => {
