@@ -1,6 +1,6 @@
 import { useSignalEffect } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { VirtualList } from "../../parts/virtual-list.tsx";
+import { type ListHandle, VirtualList } from "../../parts/virtual-list.tsx";
 import { prefs } from "../../state/prefs.ts";
 import { order } from "../../state/store.ts";
 import { dragged, drop } from "./drag.ts";
@@ -25,16 +25,13 @@ function useNarrow(): boolean {
 }
 
 export function DownloadList() {
-  const root = useRef<HTMLDivElement>(null);
+  const handle = useRef<ListHandle>(null);
   const isNarrow = useNarrow();
   useSignalEffect(() => keepOnly(order.value));
   useEffect(watchQueue, []);
-  const focus = (id: string): void => {
-    root.current?.querySelector<HTMLElement>(`[data-id="${CSS.escape(id)}"]`)?.focus();
-  };
   const heights = HEIGHTS[prefs.density.value];
   return (
-    <div class={dragged.value === undefined ? "downloads" : "downloads is-dragging"} ref={root}>
+    <div class={dragged.value === undefined ? "downloads" : "downloads is-dragging"}>
       <VirtualList
         label="Downloads"
         ids={order.value}
@@ -42,8 +39,9 @@ export function DownloadList() {
         expanded={open.value}
         render={(id) => <DownloadRow id={id} />}
         rowProps={rowProps}
+        handle={handle}
         onKey={(event, id) => {
-          if (onRowKey(event, id, focus)) event.preventDefault();
+          if (onRowKey(event, id, (next) => handle.current?.focus(next))) event.preventDefault();
         }}
       />
     </div>
