@@ -3,6 +3,7 @@ import { mkdir, rm } from "node:fs/promises";
 import { basename, join, relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { version } from "./package.json";
+import { bundleEmbed } from "./src/embed.ts";
 
 type Target = Bun.Build.CompileTarget;
 
@@ -49,6 +50,8 @@ async function build(name: string | undefined): Promise<string> {
     format: "esm",
     // What the page needs later, its chart, is a file of its own that is fetched then.
     splitting: true,
+    // A script of its own, which shares nothing with the page.
+    define: { EMBED_SCRIPT: JSON.stringify(await bundleEmbed()) },
     compile: {
       outfile,
       autoloadBunfig: false,

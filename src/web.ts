@@ -1,6 +1,7 @@
 /** The built-in page: embedded in the executable, built from `web/` at start when run from source. */
 import { join } from "node:path";
 import index from "../web/index.html";
+import { type EmbedFile, embedFiles } from "./embed.ts";
 
 export interface WebAssets {
   /** The asset at this path of the URL, `/` for the page; undefined when there is none. */
@@ -11,9 +12,16 @@ interface Asset {
   bytes: Uint8Array<ArrayBuffer>;
   type: string;
   etag: string;
-  /** Its name holds the hash of its content. */
-  immutable: boolean;
+  /** How long a browser may keep it. */
+  cache: string;
+  /** Pages of other origins may load it. */
+  isPublic?: boolean;
 }
+
+/** Its name holds the hash of its content. */
+const FOREVER = "public, max-age=31536000, immutable";
+/** Kept for an hour, and shown for a day longer while the new one is fetched. */
+const A_WHILE = "public, max-age=3600, stale-while-revalidate=86400";
 
 /** What a HTML import is inside a compiled executable (DESIGN §6); from source it is empty. */
 interface Embedded {
@@ -36,7 +44,7 @@ const POLICY = [
 export async function createWebAssets(): Promise<WebAssets> {
   const embedded = index as unknown as Partial<Embedded>;
   const files = embedded.files === undefined ? await built() : await fromExecutable(embedded as Embedded);
-  const assets = new Map(files);
+  const assets = new Map([...files, ...(await embedFiles()).map(fromText)]);
   return {
     lookup(path, request) {
       const asset = assets.get(path);
@@ -50,14 +58,15 @@ export async function createWebAssets(): Promise<WebAssets> {
   };
 }
 
-function headersOf({ type, etag, immutable }: Asset): Record<string, string> {
+function headersOf({ type, etag, cache, isPublic }: Asset): Record<string, string> {
   return {
     "Content-Type": type,
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
-    "Cache-Control": immutable ? "public, max-age=31536000, immutable" : "no-cache",
+    "Cache-Control": cache,
+    ...(isPublic && { "Cross-Origin-Resource-Policy": "cross-origin" }),
     ETag: etag,
   };
 }
@@ -85,6 +94,17 @@ async function built(): Promise<[string, Asset][]> {
 async function entry(path: string, isPage: boolean, type: string, content: Blob): Promise<[string, Asset]> {
   const bytes = new Uint8Array(await content.arrayBuffer());
   const name = path.split(/[/\\]/).at(-1);
-  const etag = `"${Bun.hash(bytes).toString(36)}"`;
-  return [isPage ? "/" : `/${name}`, { bytes, type, etag, immutable: !isPage }];
+  return [isPage ? "/" : `/${name}`, asset(bytes, type, isPage ? "no-cache" : FOREVER)];
 }
+
+function fromText({ path, type, text, isPublic = false }: EmbedFile): [string, Asset] {
+  const bytes = new TextEncoder().encode(text);
+  return [path, { ...asset(bytes, type, isPublic ? A_WHILE : "no-cache"), isPublic }];
+}
+
+const asset = (bytes: Uint8Array<ArrayBuffer>, type: string, cache: string): Asset => ({
+  bytes,
+  type,
+  etag: `"${Bun.hash(bytes).toString(36)}"`,
+  cache,
+});

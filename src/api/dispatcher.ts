@@ -155,7 +155,8 @@ export class Dispatcher {
     if (!headers.has("content-security-policy"))
       headers.set("Content-Security-Policy", isPage ? PAGE_CSP : DATA_CSP);
     if (!headers.has("cache-control")) headers.set("Cache-Control", isPage ? "no-cache" : "no-store");
-    headers.set("Cross-Origin-Resource-Policy", "same-origin");
+    if (!headers.has("cross-origin-resource-policy"))
+      headers.set("Cross-Origin-Resource-Policy", "same-origin");
     headers.set("Vary", "Origin");
     if (this.#parts.context.guard.mayRead(request)) allowReading(headers);
   }

@@ -127,6 +127,8 @@ export interface WorldOptions {
   apiKey?: string;
   /** Default a free one. Give one where the daemon is restarted: a free port is another one each time. */
   port?: number;
+  /** Further arguments of Chromium. */
+  chromiumArgs?: readonly string[];
 }
 
 /** What a file of tests shares. Its parts are there inside tests and their hooks. */
@@ -148,8 +150,14 @@ export function freePort(): number {
   return server.port;
 }
 
-export const launch = (): Promise<Browser> =>
-  chromium.launch({ executablePath: browserPath ?? "", args: ["--no-sandbox", "--disable-gpu"] });
+export const launch = (...args: string[]): Promise<Browser> =>
+  chromium.launch({
+    executablePath: browserPath ?? "",
+    args: ["--no-sandbox", "--disable-gpu", ...args],
+  });
+
+/** With a key set the service is not the local user's alone, and private addresses are refused unless named (A26). */
+const OUR_ADDRESSES = ["127.0.0.0/8", "::1", "localhost"].flatMap((it) => ["--allow-address", it]);
 
 const HEIGHTS: Record<number, number> = { [PHONE]: 844, [WIDE]: 900 };
 
@@ -197,7 +205,7 @@ export function monitorWorld(options: WorldOptions = {}): World {
     const { apiKey, port, args = [], env = {} } = options;
     daemon = await startDaemon({
       dir: dir.path,
-      args,
+      args: [...(apiKey === undefined ? [] : OUR_ADDRESSES), ...args],
       env: {
         HF_ENDPOINT: hub.endpoint,
         ...(apiKey === undefined ? {} : { MODELHAUL_API_KEY: apiKey }),
@@ -206,7 +214,7 @@ export function monitorWorld(options: WorldOptions = {}): World {
       ...(apiKey === undefined ? {} : { apiKey }),
       ...(port === undefined ? {} : { port }),
     });
-    browser = await launch();
+    browser = await launch(...(options.chromiumArgs ?? []));
   }, 120_000);
 
   afterEach(async () => {

@@ -1,0 +1,5 @@
+/** What `import … with { type: "text" }` brings in. */
+declare module "*.svg" {
+  const text: string;
+  export default text;
+}

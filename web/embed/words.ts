@@ -1,0 +1,25 @@
+/** Every word the element says. A page replaces some of them through the property `words`. */
+export const WORDS = {
+  download: "Download",
+  starting: "Starting…",
+  pause: "Pause",
+  resume: "Resume",
+  retry: "Try again",
+  cancel: "Cancel",
+  sure: "Cancel, and delete what has arrived?",
+  yes: "Yes, cancel",
+  keep: "Keep it",
+  queued: "Waiting in the queue",
+  downloading: "Downloading",
+  paused: "Paused",
+  verifying: "Verifying",
+  creating_engine: "Creating the engine",
+  completed: "Downloaded",
+  cancelled: "Cancelled",
+  failed: "Failed",
+  waiting: "Waiting",
+  of: "of",
+  left: "left",
+  lost: "Connection lost, trying again",
+};
+export type Words = typeof WORDS;
