@@ -15,7 +15,7 @@ import {
 } from "./download.ts";
 import { EngineRequests } from "./engine-requests.ts";
 import { Engines } from "./engines.ts";
-import { DownloadError } from "./errors.ts";
+import { DownloadError, toDownloadError } from "./errors.ts";
 import type { Feed, Snapshot } from "./feed.ts";
 import { KeyedLock } from "./keyed-lock.ts";
 import type { DownloadFilter, Page, PageRequest, RemoteListing, StartRequest } from "./ports.ts";
@@ -370,8 +370,7 @@ export class Downloads {
         outcome.done.push(await command(row.id));
       } catch (error) {
         const download = await this.find(row.id);
-        const reason = error instanceof Error ? error.message : String(error);
-        if (download) outcome.failed.push({ download, reason });
+        if (download) outcome.failed.push({ download, reason: this.#reason(error) });
       }
     };
     // What waits goes first, so that no slot that becomes free is taken by a download about to be stopped.
@@ -379,5 +378,13 @@ export class Downloads {
     await Promise.all(rows.filter((r) => !isRunning(r.state)).map(one));
     await Promise.all(rows.filter((r) => isRunning(r.state)).map(one));
     return outcome;
+  }
+
+  /** Why a command failed, for its client. The text of an error nobody expected belongs into the log (F164). */
+  #reason(error: unknown): string {
+    const { code, message } = toDownloadError(error);
+    if (code !== "internal") return message;
+    this.#tools.log.error("A command to many downloads failed for one", { error: message });
+    return "The server failed unexpectedly; its log says more.";
   }
 }

@@ -198,6 +198,19 @@ describe.each(PREFIXES)("under '%s'", (prefix) => {
     expect(body.cancelled_downloads.map((it: Body) => it.model_id)).toEqual(["stays"]);
   });
 
+  test("R78 F164 the reason of a failure that nobody expected is not its text", async () => {
+    await start("m");
+    const { downloads } = served.product;
+    const cancel = downloads.cancel.bind(downloads);
+    downloads.cancel = () => Promise.reject(new Error("SELECT secret FROM /var/lib"));
+    const { status, body } = await ask("DELETE", "/downloads");
+    downloads.cancel = cancel;
+    expect([status, body.summary.failed_cancellations]).toEqual([200, 1]);
+    const [{ reason, ...failed }] = body.failed_cancellations;
+    expect(failed).toEqual({ model_id: "m", status: "downloading" });
+    expect([reason.length > 20, reason.includes("secret")]).toEqual([true, false]);
+  });
+
   test("R91 R93 an id nobody has is 404 for cancel, pause and resume, without a code", async () => {
     for (const [method, path] of [
       ["DELETE", "/downloads/nobody"],
