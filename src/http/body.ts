@@ -42,7 +42,7 @@ function parseJson(url: URL, text: string): unknown {
 /** Counts what the runtime hands out, which of several lies about the length it believed notwithstanding (F14, F17). */
 class Body {
   readonly #exchange: Exchange;
-  readonly #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
+  readonly #read: (() => Promise<Uint8Array | null>) | undefined;
   /** Bytes promised by Content-Length, when it says anything of this body. */
   readonly #expected: number | undefined;
   #received = 0;
@@ -51,22 +51,22 @@ class Body {
   constructor(exchange: Exchange) {
     this.#exchange = exchange;
     const { hop, response } = exchange;
-    this.#reader = response.body?.getReader();
+    this.#read = response.read;
     const length = response.headers.get("content-length");
     const bodiless = hop.method === "HEAD" || response.status === 204 || response.status === 304;
     if (bodiless) this.#expected = 0;
     else if (length !== null) this.#expected = Number(length);
-    if (this.#reader === undefined) this.#end();
+    if (this.#read === undefined) this.#end();
   }
 
   async read(): Promise<Uint8Array | null> {
     if (this.#exchange.signal.aborted) throw this.#exchange.signal.reason;
-    if (this.#ended || this.#reader === undefined) return null;
+    if (this.#ended || this.#read === undefined) return null;
     try {
-      const { done, value } = await this.#reader.read();
-      if (done) this.#complete();
-      else this.#count(value.byteLength);
-      return done ? null : value;
+      const bytes = await this.#read();
+      if (bytes === null) this.#complete();
+      else this.#count(bytes.byteLength);
+      return bytes;
     } catch (error) {
       throw this.#fail(error);
     }

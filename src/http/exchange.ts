@@ -5,6 +5,7 @@ import { type Dialer, watchConnect } from "./dial.ts";
 import { fetchFailed, proxyLogin, tooSlow } from "./faults.ts";
 import type { Gate } from "./gate.ts";
 import { checkHead } from "./headers.ts";
+import type { PlainHttp } from "./plain/index.ts";
 import type { Sessions } from "./sessions.ts";
 
 /** One request to one place. */
@@ -20,10 +21,18 @@ export interface Hop {
   signal?: AbortSignal;
 }
 
+/** An answer whose head has come. */
+export interface Answer {
+  status: number;
+  headers: Headers;
+  /** The next bytes of the body, or null at its end; undefined when there is no body. */
+  read: (() => Promise<Uint8Array | null>) | undefined;
+}
+
 /** An answer with its body still on the wire. `end` must be called when the body is done with, however. */
 export interface Exchange {
   hop: Hop;
-  response: Response;
+  response: Answer;
   /** Cuts the connection; a pending read rejects with `reason`. */
   abort(reason: unknown): void;
   signal: AbortSignal;
@@ -35,6 +44,7 @@ export interface Exchange {
 export interface Wire {
   dialer: Dialer;
   sessions: Sessions;
+  plain: PlainHttp;
   gate: Gate;
 }
 
@@ -67,11 +77,10 @@ export async function exchange(wire: Wire, hop: Hop): Promise<Exchange> {
   }
 }
 
-async function send(wire: Wire, hop: Hop, controller: AbortController): Promise<Response> {
+async function send(wire: Wire, hop: Hop, controller: AbortController): Promise<Answer> {
   const { sessions, dialer } = wire;
   if (sessions.proxied(hop.url))
-    return head(hop, controller, sessions.throughProxy(), undefined, sessions.proxyHost);
-  const session = sessions.direct(hop.url);
+    return head(hop, controller, fetchThrough(sessions.throughProxy(), hop, sessions.proxyHost));
   for (;;) {
     const { address, cached } = await dialer.dial(hop.url, {
       trusted: hop.trusted,
@@ -79,7 +88,7 @@ async function send(wire: Wire, hop: Hop, controller: AbortController): Promise<
       signal: hop.signal,
     });
     try {
-      return await head(hop, controller, session, address, hop.url.host);
+      return await head(hop, controller, direct(wire, hop, address));
     } catch (error) {
       const code = error instanceof DownloadError ? error.code : undefined;
       if (code === undefined || code === "protocol") throw error;
@@ -90,39 +99,64 @@ async function send(wire: Wire, hop: Hop, controller: AbortController): Promise<
   }
 }
 
+/** One way of asking. Rejects with DownloadError, or with the controller's reason once that is aborted. */
+type Way = (controller: AbortController) => Promise<Answer>;
+
+function direct({ plain, sessions }: Wire, hop: Hop, address: Address): Way {
+  if (hop.url.protocol === "http:" && hop.method !== "POST" && hop.method !== "DELETE")
+    return ({ signal }) => plain.ask(hop, address, signal);
+  return fetchThrough(sessions.direct(hop.url), hop, hop.url.host, address);
+}
+
+/** The runtime's own client: it has TLS, proxies and bodies to send. */
+function fetchThrough(session: Bun.FetchSession, hop: Hop, peer: string, pinned?: Address): Way {
+  return async (controller) => {
+    const watched =
+      pinned && watchConnect(hop.url, pinned, hop.connectTimeoutMs, (dead) => controller.abort(dead));
+    if (pinned) hop.headers.set("host", hop.url.host);
+    try {
+      // A dead kept-alive connection is replaced by Bun itself, for GET and HEAD, before it tells anybody (F62).
+      const response = await session.fetch(pinned ? pin(hop.url, pinned) : hop.url.href, {
+        method: hop.method,
+        headers: hop.headers,
+        body: hop.body,
+        redirect: "manual",
+        decompress: false,
+        timeout: false,
+        signal: controller.signal,
+      });
+      return answerOf(response);
+    } catch (error) {
+      throw fetchFailed(hop.url.host, error, peer);
+    } finally {
+      watched?.();
+    }
+  };
+}
+
+function answerOf({ status, headers, body }: Response): Answer {
+  const reader = body?.getReader();
+  const read = async () => {
+    const { done, value } = await reader!.read();
+    return done ? null : value;
+  };
+  return { status, headers, read: reader && read };
+}
+
 /** From the request to the checked head, within the header deadline; interim answers do not extend it (F53, F58). */
-async function head(
-  hop: Hop,
-  controller: AbortController,
-  session: Bun.FetchSession,
-  pinned: Address | undefined,
-  peer: string,
-): Promise<Response> {
+async function head(hop: Hop, controller: AbortController, ask: Way): Promise<Answer> {
   const late = () =>
     controller.abort(tooSlow("timeout", hop.url.host, "sent no answer", hop.headerTimeoutMs));
   const timer = setTimeout(late, hop.headerTimeoutMs);
-  const watched =
-    pinned && watchConnect(hop.url, pinned, hop.connectTimeoutMs, (dead) => controller.abort(dead));
-  if (pinned) hop.headers.set("host", hop.url.host);
   try {
-    // A dead kept-alive connection is replaced by Bun itself, for GET and HEAD, before it tells anybody (F62).
-    const response = await session.fetch(pinned ? pin(hop.url, pinned) : hop.url.href, {
-      method: hop.method,
-      headers: hop.headers,
-      body: hop.body,
-      redirect: "manual",
-      decompress: false,
-      timeout: false,
-      signal: controller.signal,
-    });
-    checkHead(hop.url, response.headers);
-    if (response.status === 407) throw proxyLogin();
-    return response;
+    const answer = await ask(controller);
+    checkHead(hop.url, answer.headers);
+    if (answer.status === 407) throw proxyLogin();
+    return answer;
   } catch (error) {
-    throw controller.signal.aborted ? controller.signal.reason : fetchFailed(hop.url.host, error, peer);
+    throw controller.signal.aborted ? controller.signal.reason : error;
   } finally {
     clearTimeout(timer);
-    watched?.();
   }
 }
 

@@ -73,6 +73,12 @@ export function fetchFailed(host: string, error: unknown, peer = host): Download
 export const cut = (host: string): DownloadError =>
   new DownloadError("network", `${host} closed the connection before the answer was complete.`);
 
+export const malformed = (host: string, what: string): DownloadError =>
+  new DownloadError("protocol", `${host} sent an answer that is not valid HTTP: ${what}.`);
+
+export const oversized = (host: string): DownloadError =>
+  new DownloadError("protocol", `${host} answered with too many or too long header fields.`);
+
 export const proxyLogin = (): DownloadError =>
   new DownloadError(
     "proxy_auth",

@@ -1,9 +1,10 @@
 import { DownloadError } from "../core/errors.ts";
 import type { HttpRequest } from "../core/ports.ts";
 import { publicUrl } from "../core/redact.ts";
+import { oversized } from "./faults.ts";
 
 /** Largest answer head and largest single field we accept (F67; Bun itself stops only at some hundred KiB). */
-const MAX_HEAD = 256 * 1024;
+export const MAX_HEAD = 256 * 1024;
 const MAX_FIELD = 64 * 1024;
 const MAX_REQUEST_FIELD = 16 * 1024;
 
@@ -82,14 +83,11 @@ export function requestHeaders(request: HttpRequest, first: URL, userAgent: stri
 export function checkHead(url: URL, headers: Headers): void {
   let size = 0;
   for (const [name, value] of headers) {
-    if (value.length > MAX_FIELD) throw oversized(url);
+    if (value.length > MAX_FIELD) throw oversized(publicUrl(url.href));
     size += name.length + value.length + 4;
   }
-  if (size > MAX_HEAD) throw oversized(url);
+  if (size > MAX_HEAD) throw oversized(publicUrl(url.href));
   const length = headers.get("content-length");
   if (length !== null && !(/^\d+$/.test(length) && Number.isSafeInteger(Number(length))))
     throw new DownloadError("protocol", `${publicUrl(url.href)} answered with an impossible Content-Length.`);
 }
-
-const oversized = (url: URL): DownloadError =>
-  new DownloadError("protocol", `${publicUrl(url.href)} answered with too many or too long header fields.`);

@@ -7,6 +7,7 @@ import { createDialer, type Resolver } from "./dial.ts";
 import { exchange, type Hop, type Wire } from "./exchange.ts";
 import { createGate } from "./gate.ts";
 import { requestHeaders } from "./headers.ts";
+import { createPlainHttp } from "./plain/index.ts";
 import { type ConnectionOptions, createSessions } from "./sessions.ts";
 import { parseUrl, redirectTarget } from "./url.ts";
 
@@ -64,7 +65,8 @@ export function createHttp(options: HttpOptions): HttpClient {
     ttlMs: limits.addressTtlMs,
     staggerMs: limits.staggerMs,
   });
-  const wire: Wire = { dialer, sessions, gate: createGate(limits.concurrent) };
+  const plain = createPlainHttp();
+  const wire: Wire = { dialer, sessions, plain, gate: createGate(limits.concurrent) };
 
   async function request(request: HttpRequest): Promise<HttpResponse> {
     const first = parseUrl(request.url);
@@ -110,6 +112,9 @@ export function createHttp(options: HttpOptions): HttpClient {
       rules.checkHost(url);
       return url;
     },
-    close: () => sessions.close(),
+    close() {
+      sessions.close();
+      plain.close();
+    },
   };
 }
