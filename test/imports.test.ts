@@ -33,11 +33,12 @@ function importsOf(file: string): Import[] {
   }));
 }
 
-test("core imports nothing outside itself, other rooms import core only, the web imports types of the API only", () => {
+test("core and client import nothing outside themselves, other rooms import core only, the web imports types of the API only", () => {
   const wrong = SOURCE.flatMap((file) => {
     const room = roomOf(file);
     if (file === "src/main.ts" || room === "cli") return [];
-    const known = room === "root" ? ["root", "core", "outside"] : [room, "core"];
+    const known =
+      room === "root" ? ["root", "core", "outside"] : room === "client" ? ["client"] : [room, "core"];
     const strangers = importsOf(file).filter(({ target }) => !known.includes(roomOf(target)));
     return strangers.map(({ target }) => `${file} imports ${target}`);
   });
@@ -50,12 +51,24 @@ test("core imports nothing outside itself, other rooms import core only, the web
   expect([...wrong, ...wrongWeb]).toEqual([]);
 });
 
-test("F34 F173 F174 nothing but src/http opens a connection of its own", () => {
+test("the client imports no package and nothing of a runtime: it runs wherever fetch does", () => {
+  const bare = /(?:\bfrom\s*|\bimport\s*\(?\s*)["'](?!\.)([^"']+)["']/g;
+  const runtime = /\b(?:Bun|Deno|process|Buffer|require|__dirname)\b/;
+  const files = SOURCE.filter((file) => roomOf(file) === "client");
+  expect(files.length).toBeGreaterThan(10);
+  const wrong = files.filter((file) => {
+    const text = withoutComments(read(file));
+    return bare.test(text) || runtime.test(text);
+  });
+  expect(wrong).toEqual([]);
+});
+
+test("F34 F173 F174 nothing but src/http and the client opens a connection of its own", () => {
   /** The port `Transfer` has a method of that name: declaring it is no call. */
   const declaration = /^\s*(?:async\s+)?fetch\([^)]*\)(?:\s*:[^;{]+[;{]|\s*\{)\s*$/gm;
   const client =
     /(?<![.\w])fetch\(|\b(?:Bun|globalThis)\.fetch\b|\bBun\.connect\b|\bFetchSession\b|\bXMLHttpRequest\b|["']node:(?:http|https|http2)["']/;
-  const wrong = SOURCE.filter((file) => roomOf(file) !== "http").filter((file) =>
+  const wrong = SOURCE.filter((file) => !["http", "client"].includes(roomOf(file))).filter((file) =>
     client.test(
       withoutComments(read(file)).replace(declaration, "").replaceAll("typeof globalThis.fetch", ""),
     ),
