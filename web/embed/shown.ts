@@ -93,8 +93,9 @@ function status({ state, download, isLost, words }: Situation): string {
 
 const joined = (...parts: (string | false)[]): string => parts.filter(Boolean).join(" · ");
 
-/** What a screen reader is told: each new state, and a quarter at a time. */
-export function spoken({ state, download, fault, words }: Situation): string {
+/** What a screen reader is told: what is asked, each new state, and a quarter at a time. */
+export function spoken({ state, download, fault, isAsking, words }: Situation): string {
+  if (isAsking) return words.sure;
   if (fault || state === "idle") return "";
   if (state === "starting") return words.starting;
   if (state !== "downloading") return words[state];
