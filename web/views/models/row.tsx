@@ -1,0 +1,162 @@
+import { useSignal } from "@preact/signals";
+import { useId } from "preact/hooks";
+import { Button, IconButton } from "../../parts/button.tsx";
+import { copy } from "../../parts/copy.ts";
+import { bytes, date, number, percent, time } from "../../parts/format.ts";
+import { toast } from "../../state/notices.ts";
+import type { Model, Trust } from "./groups.ts";
+import { isRemoving, removeModel } from "./remove.ts";
+import { trustIn, verify, type Work, workOn } from "./verify.ts";
+
+const WORDS: Record<Trust, { text: string; tip: string }> = {
+  verified: { text: "verified", tip: "Its bytes were compared with the digest the hub promised" },
+  unverified: { text: "not verified", tip: "Nobody promised a digest, or it was not compared yet" },
+  damaged: { text: "damaged", tip: "It is not what it should be: delete it and download it again" },
+  missing: { text: "missing", tip: "It is not there any more, or not with its size" },
+};
+
+/** One model; its files when it is opened. */
+export function ModelRow({ model }: { model: Model }) {
+  const isOpen = useSignal(false);
+  const id = useId();
+  const { name, files, size, completedAt, repo, path } = model;
+  const work = workOn(model);
+  const trust = trustIn(files);
+  return (
+    <li class="model" aria-labelledby={`${id}-name`}>
+      <div class="model-line">
+        <IconButton
+          icon="chevron"
+          label={`Details of ${name}`}
+          expanded={isOpen.value}
+          controls={`${id}-more`}
+          onClick={() => (isOpen.value = !isOpen.value)}
+        />
+        <div class="model-name">
+          <strong id={`${id}-name`}>{name}</strong>
+          <span class="faint">
+            {files.length > 1 ? `${number(files.length)} files` : shortPath(model)}
+            {repo !== undefined && repo !== name && !name.startsWith(`${repo}/`) && ` · ${repo}`}
+          </span>
+        </div>
+        <span class="model-size">{bytes(size)}</span>
+        <span class="model-when faint" title={completedAt === undefined ? "" : date(completedAt)}>
+          {completedAt !== undefined && time(completedAt)}
+        </span>
+        <span class="model-trust">
+          {work ? (
+            <Progress work={work} name={name} />
+          ) : (
+            <span class={`badge ${trust}`} title={WORDS[trust].tip}>
+              {WORDS[trust].text}
+            </span>
+          )}
+        </span>
+        <Actions model={model} work={work} path={path} trust={trust} />
+      </div>
+      {isOpen.value && <Details model={model} id={`${id}-more`} />}
+    </li>
+  );
+}
+
+const shortPath = ({ files: [file], name }: Model): string =>
+  file === undefined || name.endsWith(file.path) ? "1 file" : file.path;
+
+function Progress({ work: { bytes: read, total }, name }: { work: Work; name: string }) {
+  const share = total === 0 ? 0 : (100 * read) / total;
+  return (
+    <span class="verifying">
+      <progress class="bar verifying" max={100} value={share} aria-label={`Verifying ${name}`} />
+      <span>{percent(share)}</span>
+    </span>
+  );
+}
+
+interface ActionsProps {
+  model: Model;
+  work: Work | undefined;
+  path: string | undefined;
+  trust: Trust;
+}
+
+function Actions({ model, work, path, trust }: ActionsProps) {
+  const { name } = model;
+  const isBusy = isRemoving(model);
+  return (
+    <div class="model-acts">
+      {work ? (
+        <Button kind="quiet" label={`Stop verifying ${name}`} onClick={work.stop}>
+          Stop
+        </Button>
+      ) : (
+        <Button
+          kind="quiet"
+          icon="check"
+          label={`Verify ${name}`}
+          disabled={isBusy || trust === "missing"}
+          onClick={() => void verify(model)}
+        >
+          Verify
+        </Button>
+      )}
+      <IconButton
+        icon="copy"
+        label={`Copy path of ${name}`}
+        disabled={path === undefined}
+        onClick={() => void copyPath(path ?? "")}
+      />
+      <IconButton
+        icon="trash"
+        danger
+        label={`Delete ${name}`}
+        disabled={isBusy || work !== undefined}
+        onClick={() => void removeModel(model)}
+      />
+    </div>
+  );
+}
+
+async function copyPath(path: string): Promise<void> {
+  if (await copy(path)) toast("Path copied", { kind: "good" });
+  else toast(`The browser does not allow copying. The path is ${path}`, { kind: "bad" });
+}
+
+function Details({ model: { files, path, provider, completedAt }, id }: { model: Model; id: string }) {
+  const [first] = files;
+  return (
+    <div class="model-more" id={id}>
+      <dl>
+        <dt>{files.length === 1 ? "Path" : "Folder"}</dt>
+        <dd class="path">{path ?? "not known"}</dd>
+        {files.length === 1 && first?.digest !== undefined && (
+          <>
+            <dt>Digest</dt>
+            <dd class="path">{first.digest}</dd>
+          </>
+        )}
+        <dt>From</dt>
+        <dd>{provider}</dd>
+        {completedAt !== undefined && (
+          <>
+            <dt>Completed</dt>
+            <dd>{date(completedAt)}</dd>
+          </>
+        )}
+      </dl>
+      {files.length > 1 && (
+        <ul class="model-files" aria-label="Files">
+          {files.map((file) => {
+            const trust = trustIn([file]);
+            return (
+              <li key={file.id}>
+                <span class="path">{file.path}</span>
+                <span>{bytes(file.size)}</span>
+                <span class={`badge ${trust}`}>{WORDS[trust].text}</span>
+              </li>
+            );
+          })}
+        </ul>
+      )}
+    </div>
+  );
+}

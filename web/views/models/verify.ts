@@ -1,0 +1,108 @@
+/** Verification of files, one after the other, with what has been read so far. */
+import { type Signal, signal } from "@preact/signals";
+import { loadModels, tell } from "../../state/actions.ts";
+import { ApiError } from "../../state/api.ts";
+import { toast } from "../../state/notices.ts";
+import type { ModelFile, Verification } from "../../state/types.ts";
+import type { Model, Trust } from "./groups.ts";
+
+export interface Work {
+  bytes: number;
+  total: number;
+  stop: () => void;
+}
+
+/** Models being verified, by id. */
+const working = signal<ReadonlyMap<string, Signal<Work>>>(new Map());
+/** Files that were found not to be what they should be, until the page is left. */
+const damaged = signal<ReadonlySet<number>>(new Set());
+
+export const workOn = (model: Model): Work | undefined => working.value.get(model.id)?.value;
+
+export function trustIn(files: readonly ModelFile[]): Trust {
+  if (files.some(({ exists }) => !exists)) return "missing";
+  if (files.some(({ id }) => damaged.value.has(id))) return "damaged";
+  return files.every(({ verified }) => verified) ? "verified" : "unverified";
+}
+
+/** Reads all files of a model again, and tells what was found. */
+export async function verify(model: Model): Promise<void> {
+  if (working.peek().has(model.id)) return;
+  const abort = new AbortController();
+  const total = model.size;
+  const work = signal<Work>({ bytes: 0, total, stop: () => abort.abort() });
+  working.value = new Map(working.peek()).set(model.id, work);
+  try {
+    let before = 0;
+    const verdicts: Verification[] = [];
+    for (const file of model.files) {
+      const onProgress = (bytes: number): void => {
+        work.value = { ...work.peek(), bytes: Math.min(total, before + bytes) };
+      };
+      verdicts.push(await verifyFile(file.id, abort.signal, onProgress));
+      before += file.size;
+    }
+    report(model, verdicts);
+  } catch (error) {
+    if (!abort.signal.aborted) tell(error);
+  } finally {
+    working.value = new Map([...working.peek()].filter(([id]) => id !== model.id));
+    await loadModels().catch(tell);
+  }
+}
+
+function report({ name }: Model, verdicts: readonly Verification[]): void {
+  const bad = verdicts.filter(({ success }) => !success);
+  const next = new Set(damaged.peek());
+  for (const { file, success } of verdicts) success ? next.delete(file.id) : next.add(file.id);
+  damaged.value = next;
+  if (bad.length > 0) {
+    const which = verdicts.length === 1 ? "" : ` (${bad.map(({ file }) => file.path).join(", ")})`;
+    toast(`${name} is not what it should be${which}. Delete it and download it again.`, { kind: "bad" });
+  } else if (verdicts.some(({ matches }) => matches === undefined)) {
+    toast(`${name}: nobody promised a digest to compare with. It was computed, for the next time.`);
+  } else toast(`${name} is what it should be.`, { kind: "good" });
+}
+
+/** One file, read with its progress told. Throws `ApiError`, or the signal's reason. */
+async function verifyFile(
+  id: number,
+  signal: AbortSignal,
+  onProgress: (bytes: number) => void,
+): Promise<Verification> {
+  const answer = await fetch(`/v1/files/${id}/verify`, {
+    method: "POST",
+    headers: { Accept: "text/event-stream" },
+    signal,
+  });
+  if (!answer.ok || answer.body === null) throw refusal(await answer.json().catch(() => ({})), answer.status);
+  for await (const { event, data } of eventsOf(answer.body)) {
+    if (event === "progress") onProgress(data.bytes);
+    else if (event === "verdict") return data;
+    else if (event === "error") throw refusal(data, 500);
+  }
+  throw new ApiError("The connection ended before the file was read. Try again.", 0);
+}
+
+const refusal = ({ error }: { error?: { message?: string; code?: string | null } }, status: number) =>
+  new ApiError(error?.message ?? `The server answered ${status}.`, status, error?.code ?? null);
+
+interface Told {
+  event: string;
+  // biome-ignore lint/suspicious/noExplicitAny: which shape it has, its event says
+  data: any;
+}
+
+/** Named events of a stream whose every event is one line of each. */
+async function* eventsOf(body: ReadableStream<Uint8Array<ArrayBuffer>>): AsyncGenerator<Told> {
+  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (let { value, done } = await reader.read(); !done; { value, done } = await reader.read()) {
+    const blocks = (rest + value).split("\n\n");
+    rest = blocks.pop() ?? "";
+    for (const block of blocks) {
+      const [, event, data] = /^event: (.*)\ndata: (.*)$/.exec(block) ?? [];
+      if (event !== undefined && data !== undefined) yield { event, data: JSON.parse(data) };
+    }
+  }
+}
