@@ -51,6 +51,6 @@ function pathOf(command: string): string {
   return path;
 }
 
-/** Long options, wherever they stand. */
+/** Long options, wherever they stand; custom properties of the button's CSS look alike. */
 export const flagsIn = (text: string): Set<string> =>
-  new Set([...text.matchAll(/(?<![\w-])--[a-z][a-z0-9-]*/g)].map(([flag]) => flag));
+  new Set([...text.matchAll(/(?<![\w-])--(?!model-download-)[a-z][a-z0-9-]*/g)].map(([flag]) => flag));

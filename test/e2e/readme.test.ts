@@ -118,15 +118,33 @@ describe("the README's curl lines", () => {
   });
 });
 
+/** Starts the script that a section shows. */
+async function script(heading: string) {
+  const [code = ""] = blocksOf(sectionOf(README, heading), "ts");
+  const path = dir.at("shown.ts");
+  const moved = code.replaceAll(SHOWN_BASE.slice("http".length), daemon.base.slice("http".length));
+  // A file outside of the package cannot import it by its name.
+  await Bun.write(
+    path,
+    moved.replace(/"(modelhaul[^"]*)"/, (_, name) => `"${import.meta.resolve(name)}"`),
+  );
+  return Bun.spawn([process.execPath, path], { stdin: "ignore", stdout: "pipe", stderr: "inherit" });
+}
+
+test("R185 the README's client lines download shards with progress, and get a model", async () => {
+  const child = await script("TypeScript");
+  const out = new Lines(child.stdout);
+  expect(await child.exited).toBe(0);
+  await out.closed;
+  const states = out.all.filter((line) => /^\w+ [\d.]+$/.test(line));
+  expect(states.filter((line) => line.startsWith("downloading ")).length).toBeGreaterThan(0);
+  expect(states).toContain("completed 100");
+  expect(out.all).toContain(`${daemon.modelsDir}/acme/tiny-gguf`);
+  expect(out.all.at(-1)).toBe("complete 100");
+});
+
 test("the README's WebSocket lines print what a download does", async () => {
-  const [code = ""] = blocksOf(sectionOf(README, "A first download"), "ts");
-  const script = dir.at("socket.ts");
-  await Bun.write(script, code.replaceAll(SHOWN_BASE.slice("http".length), daemon.base.slice("http".length)));
-  const child = Bun.spawn([process.execPath, script], {
-    stdin: "ignore",
-    stdout: "pipe",
-    stderr: "inherit",
-  });
+  const child = await script("A first download");
   const out = new Lines(child.stdout);
   try {
     await daemon.must("POST", "/v1/downloads/resume");
@@ -149,8 +167,9 @@ describe("R186b the guides of the executable", () => {
     const { sources } = await daemon.must("GET", "/v1/sources");
     for (const row of tableOf(sectionOf(README, "You have a client"))) {
       const [, name] = /\[(\w+)\]/.exec(Object.values(row)[0] ?? "") ?? [];
-      expect(short).toContain(`[${name}](/llms-full.txt#${name})`);
-      expect(full.toLowerCase()).toContain(`\n### ${name}\n`);
+      const anchor = name?.toLowerCase();
+      expect(short).toContain(`[${name}](/llms-full.txt#${anchor})`);
+      expect(full.toLowerCase()).toContain(`\n### ${anchor}\n`);
     }
     for (const { name } of sources) expect(short).toContain(`[${name}](`);
     for (const path of Object.keys(paths)) expect(full).toContain(path);
