@@ -1,4 +1,4 @@
-import type { Download } from "./download.ts";
+import type { Download, File } from "./download.ts";
 import { Feed, type Snapshot } from "./feed.ts";
 import { Meter } from "./meter.ts";
 import type { Clock, Database, DownloadPatch, Guard, NewDownload } from "./ports.ts";
@@ -77,6 +77,12 @@ export class Board {
       ...(meter.statusLine === null ? {} : { statusLine: meter.statusLine }),
       place: null,
     };
+  }
+
+  /** A file with the bytes that have arrived of it by now. */
+  file({ id, owner }: Download, file: File): File {
+    const now = owner === null ? undefined : this.#meters.get(id)?.moving.get(file.id);
+    return now && file.state === "pending" ? { ...file, bytes: now.bytes, size: now.size } : file;
   }
 }
 

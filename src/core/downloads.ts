@@ -180,7 +180,8 @@ export class Downloads {
   }
 
   async files(id: string): Promise<File[]> {
-    return this.#tools.db.files((await this.#mustRow(id)).id);
+    const row = await this.#mustRow(id);
+    return (await this.#tools.db.files(row.id)).map((file) => this.#board.file(row, file));
   }
 
   /** Keeps the bytes. Pausing a paused one changes nothing; a finished one is `invalid_state`. */

@@ -53,6 +53,7 @@ async function transferFile(
     const receipts = await trusted(attempt, file, part);
     watch = journal.open(file.id, part, receipts, file.size);
     observer = observe(attempt, file, watch);
+    attempt.meter.moving.set(file.id, file);
     const result = await transfer.fetch(job(attempt, file, part, receipts, observer, signal));
     // Without a digest only size and complete receipts can prove after a crash that the final file is ours (F97).
     if (file.size === null) {
@@ -71,6 +72,7 @@ async function transferFile(
     attempt.verifying.delete(file.id);
     await part.close();
     if (!done) await db.updateFile(file.id, { bytes: file.bytes, size: file.size });
+    attempt.meter.moving.delete(file.id);
   }
 }
 

@@ -21,6 +21,8 @@ export class Meter {
   total: number | null = null;
   /** What the program that fetches for us says it is doing. */
   statusLine: string | null = null;
+  /** Files that are being fetched, by number: what has arrived of each is in the database only afterwards. */
+  readonly moving = new Map<number, Readonly<{ bytes: number; size: number | null }>>();
   /** Bytes fetched in this run of the process. */
   gained = 0;
   #speed = 0;

@@ -4,6 +4,7 @@ import { sha256Of } from "../support/bytes.ts";
 import { ggufRepo, smallFilesRepo, startHub } from "../support/hub.ts";
 import { startOrigin } from "../support/origin.ts";
 import { openProduct } from "../support/product.ts";
+import { until } from "../support/until.ts";
 import { codeOf, digest, MB, slowOrigin } from "./support.ts";
 
 describe("a download", () => {
@@ -74,6 +75,22 @@ describe("a download", () => {
     expect(files.every((f) => f.state === "done" && f.verified)).toBe(true);
     expect(files.length).toBe(done.filesTotal);
     expect(done.total).toBe(files.reduce((sum, f) => sum + (f.size ?? 0), 0));
+  });
+
+  test("A17 a file tells what has arrived of it while it is fetched, not only afterwards", async () => {
+    await using origin = await startOrigin({ resources: [{ path: "/m.gguf", seed: 1, size: 2 * MB }] });
+    const stalled = origin.on({}, { kind: "stall", at: MB, ofConnection: true });
+    await using product = await openProduct();
+    const { download } = await product.downloads.start({ url: origin.url("/m.gguf") });
+    const file = async () => (await product.downloads.files(download.id))[0];
+    const moving = await until(async () => {
+      const now = await file();
+      return now && now.bytes > 0 ? now : undefined;
+    }, "bytes of the file");
+    expect([moving.state, moving.size]).toEqual(["pending", 2 * MB]);
+    stalled.release();
+    await product.reaches(download.id, "completed", "failed");
+    expect(await file()).toMatchObject({ state: "done", bytes: 2 * MB });
   });
 
   test("F153 a hundred equal requests are one transfer", async () => {
