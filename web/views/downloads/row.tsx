@@ -3,7 +3,7 @@ import { Bar } from "../../parts/bar.tsx";
 import { IconButton } from "../../parts/button.tsx";
 import { bytes, duration, percent, speed, stateWord, time } from "../../parts/format.ts";
 import { Icon } from "../../parts/icon.tsx";
-import { busy, cancel, pause, remove, resume, retry } from "../../state/actions.ts";
+import { cancel, pause, remove, resume, retry } from "../../state/actions.ts";
 import { row } from "../../state/store.ts";
 import { isFinished } from "../../state/tally.ts";
 import type { DownloadItem } from "../../state/types.ts";
@@ -144,37 +144,41 @@ function Progress({ download }: { download: DownloadItem }) {
         label={`Progress of ${download.model_id}`}
       />
       <span class="dl-percent">{isKnown ? percent(share) : "–"}</span>
-      <span class="dl-bytes">
-        {download.state === "completed" || total_bytes === 0
-          ? bytes(Math.max(downloaded_bytes, total_bytes))
-          : `${bytes(downloaded_bytes)} of ${bytes(total_bytes)}`}
-      </span>
+      <span class="dl-bytes">{amountWords(download)}</span>
     </div>
   );
+}
+
+/** `1.5 GB of 3 GB`, or as much of that as is known. */
+function amountWords({ state, progress: { downloaded_bytes, total_bytes } }: DownloadItem): string {
+  if (total_bytes > 0 && state !== "completed") return `${bytes(downloaded_bytes)} of ${bytes(total_bytes)}`;
+  const known = Math.max(downloaded_bytes, total_bytes);
+  return known > 0 ? bytes(known) : "";
 }
 
 function Figures({ download }: { download: DownloadItem }) {
   const { state, timing, speed: now } = download;
   const left = timing.estimated_remaining_seconds;
-  const end = timing.end_time;
   return (
     <div class="dl-figures">
       <span class="dl-speed">{state === "downloading" ? speed(now) : ""}</span>
       <span class="dl-left">{left !== undefined ? `${duration(left)} left` : ""}</span>
-      <span
-        class="dl-elapsed"
-        title={isFinished(state) ? "Time it took, and when it ended" : "Time since it was added"}
-      >
-        {isFinished(state) ? `in ${duration(elapsed(download))}` : `${duration(elapsed(download))} elapsed`}
-        {isFinished(state) && end !== undefined && `, ${time(end)}`}
-      </span>
+      <span class="dl-elapsed">{timeWords(download)}</span>
     </div>
   );
 }
 
+/** How long it has taken; what does not move yet has nothing to say. */
+function timeWords(download: DownloadItem): string {
+  const { state, timing } = download;
+  if (state === "queued" || state === "paused") return "";
+  const took = duration(elapsed(download));
+  if (!isFinished(state)) return `${took} elapsed`;
+  return timing.end_time === undefined ? `in ${took}` : `in ${took}, ${time(timing.end_time)}`;
+}
+
 function Actions({ download, isOpen }: { download: DownloadItem; isOpen: boolean }) {
   const { id, model_id, state } = download;
-  const isBusy = busy(id);
   const tabIndex = tabOf(id);
   const first =
     state === "paused"
@@ -187,7 +191,7 @@ function Actions({ download, isOpen }: { download: DownloadItem; isOpen: boolean
       <IconButton
         icon={first.icon}
         label={`${first.word} ${model_id}`}
-        disabled={isBusy || !may(first.act, download)}
+        disabled={!may(first.act, download)}
         tabIndex={tabIndex}
         onClick={() => void first.run(id)}
       />
@@ -195,7 +199,6 @@ function Actions({ download, isOpen }: { download: DownloadItem; isOpen: boolean
         <IconButton
           icon="trash"
           label={`Remove ${model_id}`}
-          disabled={isBusy}
           tabIndex={tabIndex}
           onClick={() => void remove(id)}
         />
@@ -203,7 +206,7 @@ function Actions({ download, isOpen }: { download: DownloadItem; isOpen: boolean
         <IconButton
           icon="close"
           label={`Cancel ${model_id}`}
-          disabled={isBusy || !may("cancel", download)}
+          disabled={!may("cancel", download)}
           tabIndex={tabIndex}
           onClick={() => void cancel(id)}
         />

@@ -140,9 +140,9 @@ function AllBar() {
         {isBusy && isCancelling.value ? "Cancelling…" : "Cancel all"}
       </Button>
       <span class="bulk-end">
-        <Button icon="retry" disabled={isRefreshing.value} onClick={() => void refreshNow()}>
-          {isRefreshing.value ? "Refreshing…" : "Refresh now"}
-        </Button>
+        <span class={isRefreshing.value ? "refresh is-busy" : "refresh"} aria-busy={isRefreshing.value}>
+          <IconButton icon="retry" label="Refresh now" onClick={() => void refreshNow()} />
+        </span>
         <More ended={ended} limit={limit} />
       </span>
     </fieldset>

@@ -117,14 +117,11 @@ export function troubleOf(item: DownloadItem): Trouble | undefined {
   return { cause, message, advice, final };
 }
 
-/** Where it comes from, in one line. */
-export function sourceOf({
-  provider,
-  url,
-  repo_id,
-}: Pick<DownloadItem, "provider" | "url" | "repo_id">): string {
-  if (provider !== "url") return repo_id === "" ? provider : `${provider}: ${repo_id}`;
-  return hostOf(url) ?? provider;
+/** Where it comes from, in one line; what its name says already is left out. */
+export function sourceOf({ provider, url, repo_id, filename, model_id }: DownloadItem): string {
+  if (provider === "url") return hostOf(url) ?? provider;
+  const more = [repo_id, filename].filter((part) => part !== "" && !model_id.includes(part));
+  return [provider, ...more].join(" · ");
 }
 
 function hostOf(url: string): string | undefined {
