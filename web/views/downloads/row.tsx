@@ -132,7 +132,7 @@ function State({ download }: { download: DownloadItem }) {
 }
 
 function Progress({ download }: { download: DownloadItem }) {
-  const { downloaded_bytes, total_bytes, percentage } = download.progress;
+  const { total_bytes, percentage } = download.progress;
   const isKnown = total_bytes > 0 || download.state === "completed";
   const share = download.state === "completed" ? 100 : percentage;
   const isMoving = download.state === "downloading" || isKnown;

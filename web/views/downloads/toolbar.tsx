@@ -140,7 +140,7 @@ function AllBar() {
         {isBusy && isCancelling.value ? "Cancelling…" : "Cancel all"}
       </Button>
       <span class="bulk-end">
-        <span class={isRefreshing.value ? "refresh is-busy" : "refresh"} aria-busy={isRefreshing.value}>
+        <span class={isRefreshing.value ? "refresh-busy" : ""} aria-busy={isRefreshing.value}>
           <IconButton icon="retry" label="Refresh now" onClick={() => void refreshNow()} />
         </span>
         <More ended={ended} limit={limit} />
