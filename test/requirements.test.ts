@@ -1,6 +1,4 @@
 import { expect, test } from "bun:test";
-import { existsSync } from "node:fs";
-import { join } from "node:path";
 import { KINDS, type Kind, REQUIREMENTS, requirementsOfThePage } from "./requirements.ts";
 import { type Title, titlesBelow, titlesOf } from "./titles.ts";
 
@@ -11,9 +9,6 @@ const ELSEWHERE: Partial<Record<Kind, string>> = {
   U: "tests of the monitor (web/)",
   X: "advice: README, llms.txt",
 };
-/** Client code of our own package: required as soon as there is one. */
-const OF_THE_CLIENT = existsSync(join(import.meta.dir, "../src/client")) ? [] : ["110", "185"];
-
 /** Each number is written out: a range, which names what nobody looked at, names nothing. */
 const numbersIn = (title: string): string[] =>
   [...title.matchAll(/(?<![A-Za-z0-9-])R(\d+[a-c]?)(?![A-Za-z0-9]|-R)/g)].map(([, number = ""]) => number);
@@ -62,9 +57,7 @@ test("every route, field, status, behaviour, error and client code is named by a
     );
   });
   console.log(lines.join("\n"));
-  const missing = REQUIREMENTS.filter(
-    ({ number, kind }) => PROVEN.has(kind) && !named.has(number) && !OF_THE_CLIENT.includes(number),
-  );
+  const missing = REQUIREMENTS.filter(({ number, kind }) => PROVEN.has(kind) && !named.has(number));
   expect(missing.map(({ number, kind }) => `R${number} ${KINDS[kind]}`)).toEqual([]);
 });
 
