@@ -1,29 +1,28 @@
 import {
   close,
   constants,
-  fchmod,
+  fchmodSync,
   fdatasync,
-  fstat,
+  fstatSync,
   ftruncate,
   open,
+  readlinkSync,
   type Stats,
   write,
   writev,
 } from "node:fs";
-import { readlink, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { DownloadError } from "../core/errors.ts";
 import type { PartFile } from "../core/ports.ts";
-import { codeOf, diskError, ifThere, onDisk } from "./errors.ts";
+import { codeOf, diskError, onDisk } from "./errors.ts";
 import { Room } from "./preallocate.ts";
 
 const openFd = promisify(open);
 const closeFd = promisify(close);
-const statFd = promisify(fstat);
 const syncFd = promisify(fdatasync);
 const truncateFd = promisify(ftruncate);
-const chmodFd = promisify(fchmod);
 
 /** Longest vector the system takes (IOV_MAX). */
 const MOST_VECTORS = 1024;
@@ -63,8 +62,9 @@ export class DiskPart implements PartFile {
   static async open(path: string, realDir: string): Promise<DiskPart> {
     const fd = await openFd(path, FLAGS, PARTIAL_MODE);
     try {
-      const stats = await statFd(fd);
-      const place = await ifThere(readlink(`/proc/self/fd/${fd}`));
+      // What the kernel knows of an open file it tells at once, without a disk.
+      const stats = fstatSync(fd);
+      const place = placeOf(fd);
       const moved = place !== undefined && place !== join(realDir, basename(path));
       const foreign = stats.size > 0 && (await stat(realDir)).dev !== stats.dev;
       if (!stats.isFile() || moved || foreign)
@@ -72,7 +72,7 @@ export class DiskPart implements PartFile {
           "tampered",
           `${path} is not the partial file that was left there: remove it.`,
         );
-      if ((stats.mode & 0o777) !== PARTIAL_MODE) await chmodFd(fd, PARTIAL_MODE);
+      if ((stats.mode & 0o777) !== PARTIAL_MODE) fchmodSync(fd, PARTIAL_MODE);
       return new DiskPart(path, fd, stats);
     } catch (error) {
       await closeFd(fd);
@@ -140,7 +140,7 @@ export class DiskPart implements PartFile {
 
   /** Sets the mode of the open file. */
   async chmod(mode: number): Promise<void> {
-    await onDisk("set the mode of", this.path, () => chmodFd(this.#fd, mode));
+    await onDisk("set the mode of", this.path, async () => fchmodSync(this.#fd, mode));
   }
 
   async close(): Promise<void> {
@@ -157,6 +157,16 @@ export class DiskPart implements PartFile {
 
   #checkBroken(): void {
     if (this.#broken) throw this.#broken;
+  }
+}
+
+/** Where an open file really is; undefined where the system does not tell. */
+function placeOf(fd: number): string | undefined {
+  try {
+    return readlinkSync(`/proc/self/fd/${fd}`);
+  } catch (error) {
+    if (codeOf(error) === "ENOENT" || codeOf(error) === "ENOTDIR") return undefined;
+    throw error;
   }
 }
 
