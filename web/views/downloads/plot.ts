@@ -60,7 +60,7 @@ function create(host: HTMLElement): uPlot {
       ...sizeOf(host),
       legend: { show: false },
       cursor: { show: false },
-      padding: [8, 8, 0, 0],
+      padding: [8, 16, 0, 0],
       scales: {
         x: { time: false, range: () => [Date.now() / 1000 - SPAN_SECONDS, Date.now() / 1000] },
         y: { range: (_, __, most) => [0, Math.max(most * 1.1, LEAST_TOP)] },

@@ -70,7 +70,7 @@ function Lead({ download }: { download: DownloadItem }) {
 }
 
 function Name({ download, isOpen }: { download: DownloadItem; isOpen: boolean }) {
-  const { id, model_id, engine_creation, files_total, files_done } = download;
+  const { id, model_id } = download;
   const trouble = troubleOf(download);
   return (
     <div class="dl-name">
@@ -85,27 +85,28 @@ function Name({ download, isOpen }: { download: DownloadItem; isOpen: boolean })
         <Icon name="chevron" size={12} />
         <span>{model_id}</span>
       </button>
-      <span class="dl-sub">
-        {trouble?.final ? (
-          <span class="dl-trouble" title={trouble.message}>
-            {trouble.cause}. {trouble.advice}
-          </span>
-        ) : (
-          <>
-            <span class="dl-source">{sourceOf(download)}</span>
-            {files_total > 1 && (
-              <span>
-                {files_done} of {files_total} files
-              </span>
-            )}
-            {engine_creation && <span>engine {engine_creation.engine_id}</span>}
-            {download.priority !== 0 && <span>priority {download.priority}</span>}
-            {download.rate_limit_bps > 0 && <span>at most {speed(download.rate_limit_bps)}</span>}
-          </>
-        )}
-      </span>
+      {trouble?.final ? (
+        <span class="dl-sub dl-trouble" title={trouble.message}>
+          {trouble.cause}. {trouble.advice}
+        </span>
+      ) : (
+        <span class="dl-sub">{subWords(download)}</span>
+      )}
     </div>
   );
+}
+
+/** Where it comes from, and what is special about it. */
+function subWords(download: DownloadItem): string {
+  const { engine_creation, files_total, files_done, priority, rate_limit_bps } = download;
+  const parts = [
+    sourceOf(download),
+    files_total > 1 && `${files_done} of ${files_total} files`,
+    engine_creation && `engine ${engine_creation.engine_id}`,
+    priority !== 0 && `priority ${priority}`,
+    rate_limit_bps > 0 && `at most ${speed(rate_limit_bps)}`,
+  ];
+  return parts.filter(Boolean).join(" · ");
 }
 
 function State({ download }: { download: DownloadItem }) {
