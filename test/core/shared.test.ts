@@ -107,8 +107,10 @@ test("two models with the same weights, pulled at the same time, fetch them once
 
 test("who waits for a blob of another download goes on when that is paused, and can be cancelled itself", async () => {
   await using it = await world({ models: [...TWINS, { ...TWINS[0]!, name: "c" }], cdnLimits: { ...SLOW } });
-  const [a, b, c] = [await it.start("a"), await it.start("b"), await it.start("c")];
+  const a = await it.start("a");
+  // From here on it is this one that fetches, and the others wait.
   await it.product.has(a.id, SOME);
+  const [b, c] = [await it.start("b"), await it.start("c")];
   await it.product.reaches(b.id, "downloading");
   await it.product.reaches(c.id, "downloading");
   expect((await it.product.downloads.cancel(c.id)).download.state).toBe("cancelled");
