@@ -41,7 +41,7 @@ export function AddView() {
       >
         <Field
           label="URL, repository or model"
-          hint="A link to a file, a Hugging Face or ModelScope repository or its page, or an Ollama name. One per line for several."
+          hint="A link, a Hugging Face or ModelScope repository, or an Ollama name; several on lines of their own."
         >
           <TextArea
             ref={field}

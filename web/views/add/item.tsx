@@ -2,20 +2,12 @@ import { useId } from "preact/hooks";
 import { Button, IconButton } from "../../parts/button.tsx";
 import { bytes } from "../../parts/format.ts";
 import { ErrorBox, Loading } from "../../parts/states.tsx";
+import { providerWord } from "../providers.ts";
 import { EngineFields } from "./engine.tsx";
 import { type Found, type Item, isOllama, look, removeItem } from "./items.ts";
 import { OptionFields } from "./options.tsx";
 import { Picker } from "./picker.tsx";
 import { TokenField } from "./token.tsx";
-
-const PROVIDERS: Record<string, string> = {
-  huggingface: "Hugging Face",
-  mlx: "Hugging Face, MLX",
-  modelscope: "ModelScope",
-  ollama: "Ollama",
-  "ollama-registry": "Ollama",
-  url: "URL",
-};
 
 /** One reference: what it is, what of it to take, and how. */
 export function ItemCard({ item, onEdit }: { item: Item; onEdit: () => void }) {
@@ -48,7 +40,7 @@ function facts({ reading, line, provider }: Item, found: Found): string[] {
   const { revision, model_id, include } = reading ?? {};
   const listing = found.kind === "choose" ? found.listing : undefined;
   return [
-    PROVIDERS[provider.value] ?? provider.value,
+    providerWord(provider.value),
     ...(revision === undefined || found.kind === "whole" ? [] : [revision]),
     ...(listing?.commit === undefined ? [] : [listing.commit.slice(0, 8)]),
     ...(listing?.gated ? ["gated"] : []),

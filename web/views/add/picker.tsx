@@ -39,6 +39,8 @@ function toggle(chosen: Signal<ReadonlySet<string>>, key: string, isOn: boolean)
   chosen.value = next;
 }
 
+const bits = new Intl.NumberFormat(globalThis.navigator?.language, { maximumFractionDigits: 1 });
+
 interface RowProps {
   choice: Choice;
   among: readonly Choice[];
@@ -59,11 +61,10 @@ function Row({ choice, among, chosen }: RowProps) {
           onChange={({ currentTarget }) => toggle(chosen, key, currentTarget.checked)}
         />
         <strong>{name ?? "Model"}</strong>
-        <span class="choice-bits">{known && `${known.bits} bits`}</span>
-        <span class="choice-size">
-          {size === 0 ? "size unknown" : bytes(size)} <Fit size={size} />
-        </span>
+        <span class="choice-bits">{known && `${bits.format(known.bits)} bits`}</span>
+        <span class="choice-size">{size === 0 ? "size unknown" : bytes(size)}</span>
         <span class="choice-use faint">
+          <Fit size={size} />
           {known?.use}
           {(!isAlone || name === undefined) && <span class="choice-path">{file}</span>}
           {paths.length > 1 && <span> · {number(paths.length)} files</span>}
@@ -76,7 +77,7 @@ function Row({ choice, among, chosen }: RowProps) {
 
 function Fit({ size }: { size: number }) {
   const free = freeSpace();
-  return free !== undefined && size > free ? <span class="bad">does not fit</span> : null;
+  return free !== undefined && size > free ? <span class="bad">Does not fit. </span> : null;
 }
 
 /** Cards, configurations, weights in other formats: drawn when they are looked at, for there may be thousands. */

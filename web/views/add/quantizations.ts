@@ -8,7 +8,7 @@
 /** How much of the original a quantization keeps, in the words shown. */
 const USES = {
   exact: "As published; for conversion, not for everyday use",
-  near: "Practically the original, twice the size of a good 4-bit one",
+  near: "Practically the original; nearly twice the size of the usual choice",
   high: "Very close to the original",
   good: "Close to the original; takes a little more memory",
   balanced: "Good quality for its size: the usual choice",

@@ -25,7 +25,7 @@ export function EngineCard({ engine }: { engine: EngineItem }) {
     <li class="engine" aria-labelledby={`${id}-name`}>
       <header class="engine-head">
         <h3 id={`${id}-name`}>{engine_id}</h3>
-        <span class={`badge engine-${state}`}>{STATES[state]}</span>
+        <span class={`mark engine-${state}`}>{STATES[state]}</span>
         <Commands engine={engine} />
       </header>
       {error_message && <ErrorBox title="Why it failed">{error_message}</ErrorBox>}
@@ -33,11 +33,11 @@ export function EngineCard({ engine }: { engine: EngineItem }) {
       <div class="engine-log">
         <Button
           kind="quiet"
-          icon="chevron"
+          icon="file"
           label={`${isLogOpen.value ? "Close" : "Open"} log of ${engine_id}`}
           onClick={() => (isLogOpen.value = !isLogOpen.value)}
         >
-          Log
+          {isLogOpen.value ? "Close log" : "Log"}
         </Button>
         {isLogOpen.value && <LogTail id={engine_id} />}
       </div>

@@ -48,15 +48,17 @@ function modelOf(id: string, members: readonly ModelFile[]): Model {
 export function commonPath(paths: readonly string[]): string | undefined {
   const [first, ...rest] = paths;
   if (first === undefined || rest.length === 0) return first;
-  const parts = first.split("/").slice(0, -1);
+  // The server may run on Windows.
+  const separator = first.includes("/") ? "/" : "\\";
+  const parts = first.split(separator).slice(0, -1);
   let shared = parts.length;
   for (const path of rest) {
-    const others = path.split("/").slice(0, -1);
+    const others = path.split(separator).slice(0, -1);
     let same = 0;
     while (same < shared && parts[same] === others[same]) same += 1;
     shared = same;
   }
-  return parts.slice(0, shared).join("/") || "/";
+  return parts.slice(0, shared).join(separator) || separator;
 }
 
 export function matches({ name, repo, files }: Model, search: string): boolean {

@@ -4,6 +4,7 @@ import { Button, IconButton } from "../../parts/button.tsx";
 import { copy } from "../../parts/copy.ts";
 import { bytes, date, number, percent, time } from "../../parts/format.ts";
 import { toast } from "../../state/notices.ts";
+import { providerWord } from "../providers.ts";
 import type { Model, Trust } from "./groups.ts";
 import { isRemoving, removeModel } from "./remove.ts";
 import { trustIn, verify, type Work, workOn } from "./verify.ts";
@@ -19,7 +20,7 @@ const WORDS: Record<Trust, { text: string; tip: string }> = {
 export function ModelRow({ model }: { model: Model }) {
   const isOpen = useSignal(false);
   const id = useId();
-  const { name, files, size, completedAt, repo, path } = model;
+  const { name, files, size, completedAt, provider, path } = model;
   const work = workOn(model);
   const trust = trustIn(files);
   return (
@@ -35,8 +36,9 @@ export function ModelRow({ model }: { model: Model }) {
         <div class="model-name">
           <strong id={`${id}-name`}>{name}</strong>
           <span class="faint">
-            {files.length > 1 ? `${number(files.length)} files` : shortPath(model)}
-            {repo !== undefined && repo !== name && !name.startsWith(`${repo}/`) && ` · ${repo}`}
+            {[providerWord(provider), ...(files.length > 1 ? [`${number(files.length)} files`] : [])].join(
+              " · ",
+            )}
           </span>
         </div>
         <span class="model-size">{bytes(size)}</span>
@@ -47,7 +49,7 @@ export function ModelRow({ model }: { model: Model }) {
           {work ? (
             <Progress work={work} name={name} />
           ) : (
-            <span class={`badge ${trust}`} title={WORDS[trust].tip}>
+            <span class={`mark ${trust}`} title={WORDS[trust].tip}>
               {WORDS[trust].text}
             </span>
           )}
@@ -59,13 +61,10 @@ export function ModelRow({ model }: { model: Model }) {
   );
 }
 
-const shortPath = ({ files: [file], name }: Model): string =>
-  file === undefined || name.endsWith(file.path) ? "1 file" : file.path;
-
 function Progress({ work: { bytes: read, total }, name }: { work: Work; name: string }) {
   const share = total === 0 ? 0 : (100 * read) / total;
   return (
-    <span class="verifying">
+    <span class="model-progress">
       <progress class="bar verifying" max={100} value={share} aria-label={`Verifying ${name}`} />
       <span>{percent(share)}</span>
     </span>
@@ -135,7 +134,7 @@ function Details({ model: { files, path, provider, completedAt }, id }: { model:
           </>
         )}
         <dt>From</dt>
-        <dd>{provider}</dd>
+        <dd>{providerWord(provider)}</dd>
         {completedAt !== undefined && (
           <>
             <dt>Completed</dt>
@@ -151,7 +150,7 @@ function Details({ model: { files, path, provider, completedAt }, id }: { model:
               <li key={file.id}>
                 <span class="path">{file.path}</span>
                 <span>{bytes(file.size)}</span>
-                <span class={`badge ${trust}`}>{WORDS[trust].text}</span>
+                <span class={`mark ${trust}`}>{WORDS[trust].text}</span>
               </li>
             );
           })}
