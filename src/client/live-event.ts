@@ -32,6 +32,8 @@ export interface Watched {
   ids: readonly string[] | undefined;
   since: number | undefined;
   signal: AbortSignal;
+  /** Called when the connection stands: on a quiet server no event says so. */
+  onOpen?: () => void;
 }
 
 /** The transport does not work here, another one may: nothing was told over it. */

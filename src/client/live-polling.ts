@@ -1,6 +1,5 @@
 import { delay } from "./delay.ts";
 import type { Download } from "./download.ts";
-import { isFinished } from "./download.ts";
 import { Downloads } from "./downloads.ts";
 import { ModelhaulError } from "./errors.ts";
 import type { LiveEvent, Watched } from "./live-event.ts";
@@ -24,30 +23,35 @@ export async function* byPolling(
   const downloads = new Downloads(transport);
   const seq = since ?? 0;
   const until = Date.now() + forMs;
-  let known: Map<string, Download> | undefined;
+  let known: ReadonlyMap<string, Download> | undefined;
   while (!signal.aborted) {
-    let now: Download[];
+    let now: Seen;
     try {
       now = await look(downloads, ids, known, signal);
     } catch (error) {
       if (signal.aborted) return;
       throw error;
     }
-    if (!known) yield { type: "snapshot", seq, downloads: now };
+    if (!known) yield { type: "snapshot", seq, downloads: now.listed };
     else yield* changes(known, now, seq);
-    known = new Map(now.map((download) => [download.id, download]));
+    known = new Map(now.listed.map((download) => [download.id, download]));
     if (Date.now() >= until) return;
     await delay(intervalMs, signal);
   }
 }
 
-/** What there is to see; of those that have left the list how they ended. */
+interface Seen {
+  listed: Download[];
+  /** What has left the list, as it is now: a finished one is not listed for long. */
+  left: Download[];
+}
+
 async function look(
   downloads: Downloads,
   ids: readonly string[] | undefined,
   known: ReadonlyMap<string, Download> | undefined,
   signal: AbortSignal,
-): Promise<Download[]> {
+): Promise<Seen> {
   const one = async (id: string, isMissingFine: boolean): Promise<Download[]> => {
     try {
       const { files: _, ...download } = await downloads.get(id, { signal });
@@ -57,19 +61,21 @@ async function look(
       throw error;
     }
   };
-  if (ids) return (await Promise.all(ids.map((id) => one(id, known !== undefined)))).flat();
-  const { active_downloads: active } = await downloads.list({}, { signal });
-  const listed = new Set(active.map(({ id }) => id));
-  const gone = [...(known?.values() ?? [])].filter((it) => !listed.has(it.id));
-  const ended = await Promise.all(gone.map((it) => (isFinished(it) ? [it] : one(it.id, true))));
-  return [...active, ...ended.flat()];
+  const all = async (wanted: readonly string[], isMissingFine: boolean): Promise<Download[]> =>
+    (await Promise.all(wanted.map((id) => one(id, isMissingFine)))).flat();
+  if (ids) return { listed: await all(ids, known !== undefined), left: [] };
+  const { active_downloads: listed } = await downloads.list({}, { signal });
+  const isListed = new Set(listed.map(({ id }) => id));
+  const gone = [...(known?.keys() ?? [])].filter((id) => !isListed.has(id));
+  return { listed, left: await all(gone, true) };
 }
 
 function* changes(
   known: ReadonlyMap<string, Download>,
-  now: readonly Download[],
+  { listed, left }: Seen,
   seq: number,
 ): Generator<LiveEvent> {
+  const now = [...listed, ...left];
   for (const download of now) {
     const before = known.get(download.id);
     if (before && fingerprint(before) === fingerprint(download)) continue;
@@ -77,9 +83,9 @@ function* changes(
     const previous_state = isChange ? (before?.state ?? download.previous_state ?? null) : null;
     yield { type: "download", seq, previous_state, download };
   }
-  const left = new Set(now.map(({ id }) => id));
+  const there = new Set(now.map(({ id }) => id));
   for (const { id, model_id } of known.values())
-    if (!left.has(id)) yield { type: "removed", seq, id, model_id };
+    if (!there.has(id)) yield { type: "removed", seq, id, model_id };
 }
 
 /** Everything but what changes by itself. */

@@ -99,9 +99,13 @@ class Session {
     }
     if (isLiveEvent(frame)) this.#inbox.push(frame);
     else if (frame.type === "hello") this.#greeted(frame);
-    else if (frame.type === "reply" && frame.ref === REF && frame.ok === false)
-      this.#inbox.end(refusal(frame));
+    else if (frame.type === "reply" && frame.ref === REF) this.#answered(frame);
     else if (frame.type === "error") this.#inbox.end(refusal(frame));
+  }
+
+  #answered(frame: Frame): void {
+    if (frame.ok === false) this.#inbox.end(refusal(frame));
+    else this.#watched.onOpen?.();
   }
 
   #greeted({ seq = 0, heartbeat_seconds = 5 }: Frame): void {

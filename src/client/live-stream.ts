@@ -24,8 +24,11 @@ export async function* overStream(transport: Transport, watched: Watched): Async
   }, FIRST_MS);
   try {
     const answer = await openStream(transport, path, since, abort.signal);
-    for await (const { event, data } of messages(answer, release)) {
+    const started = (): void => {
+      if (!isStarted) watched.onOpen?.();
       isStarted = true;
+    };
+    for await (const { event, data } of messages(answer, release, started)) {
       const told = read(event, data);
       if (told) yield* only === undefined && wanted ? narrowed(told, wanted) : [told];
     }

@@ -49,11 +49,14 @@ export async function* watch(transport: Transport, options: WatchOptions = {}): 
   let lastSign = Date.now();
   while (!watched.signal.aborted) {
     for (const way of transports) {
+      watched.onOpen = () => {
+        link(way);
+        pause = FIRST_PAUSE_MS;
+        lastSign = Date.now();
+      };
       try {
         for await (const event of over(way, transport, watched, options.pollMs)) {
-          link(way);
-          pause = FIRST_PAUSE_MS;
-          lastSign = Date.now();
+          watched.onOpen();
           watched.since = event.type === "snapshot" ? event.seq : Math.max(watched.since ?? 0, event.seq);
           yield event;
           if (ids && isLast(event, left)) return;

@@ -52,9 +52,13 @@ export class SseParser {
 
 /**
  * The events of an answer until it ends. Throws `ConnectionError` when it breaks or falls silent; `release` ends the
- * request when the reader goes away.
+ * request when the reader goes away, `onSign` is called for whatever comes, comments too.
  */
-export async function* messages(answer: Response, release: () => void): AsyncGenerator<SseMessage> {
+export async function* messages(
+  answer: Response,
+  release: () => void,
+  onSign: () => void = () => {},
+): AsyncGenerator<SseMessage> {
   const reader = answer.body?.getReader();
   if (!reader) return;
   const parser = new SseParser();
@@ -63,6 +67,7 @@ export async function* messages(answer: Response, release: () => void): AsyncGen
     for (;;) {
       const chunk = await withinSilence(reader.read());
       if (chunk.done) return;
+      onSign();
       yield* parser.feed(decoder.decode(chunk.value, { stream: true }));
     }
   } catch (cause) {

@@ -58,13 +58,15 @@ export class Door implements Disposable {
         const refused = this.guard(request);
         if (refused) return refused;
         const abort = new AbortController();
+        request.signal.addEventListener("abort", () => abort.abort());
         this.#streams.add(abort);
         const headers = new Headers(request.headers);
         headers.delete("host");
         const body = request.method === "GET" ? null : await request.text();
         const { signal } = abort;
         const init = { method: request.method, headers, body, signal, decompress: false };
-        return fetch(target + pathname + search, init as RequestInit);
+        const answer = await fetch(target + pathname + search, init as RequestInit);
+        return new Response(answer.body && endingWith(signal, answer.body), answer);
       },
     });
   }
@@ -83,4 +85,17 @@ export class Door implements Disposable {
     this.cut();
     this.#server.stop(true);
   }
+}
+
+/** The same bytes; it ends when the signal comes. */
+function endingWith(signal: AbortSignal, body: ReadableStream<Uint8Array>): ReadableStream<Uint8Array> {
+  const reader = body.getReader();
+  return new ReadableStream({
+    async pull(controller) {
+      const { done, value } = await reader.read().catch(() => ({ done: true, value: undefined }));
+      if (done || signal.aborted) controller.close();
+      else controller.enqueue(value!);
+    },
+    cancel: (reason) => reader.cancel(reason),
+  });
 }
