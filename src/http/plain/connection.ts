@@ -4,7 +4,7 @@ import type { Address } from "../addresses.ts";
 import { connectFailed, cut, tooSlow } from "../faults.ts";
 
 /** Bytes that may wait for a reader; the rest waits in the system's buffers, and then at the sender. */
-const MOST_WAITING = 512 * 1024;
+const MOST_WAITING = 64 * 1024;
 
 interface Reader {
   resolve(bytes: Uint8Array | null): void;
