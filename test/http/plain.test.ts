@@ -222,3 +222,16 @@ test("given up in the middle, the connection is gone and the next request gets i
   expect((await failure(next)).message).toBe("enough");
   expect([await text(server.url), server.connections]).toEqual(["ok", 2]);
 });
+
+test("a connection that is kept for later does not keep the process", async () => {
+  using server = await serve((socket) => void socket.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"));
+  const script = `
+    import { client, drain } from "./client.ts";
+    const http = client();
+    for (let i = 0; i < 3; i++) await drain(await http.request({ url: ${JSON.stringify(server.url)} }));
+    console.log("done");`;
+  const child = Bun.spawn([process.execPath, "-e", script], { cwd: import.meta.dir, stdout: "pipe" });
+  const timer = setTimeout(() => child.kill(), 15_000);
+  expect([await child.exited, await child.stdout.text(), server.connections]).toEqual([0, "done\n", 1]);
+  clearTimeout(timer);
+});

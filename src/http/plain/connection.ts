@@ -13,8 +13,6 @@ interface Reader {
 
 /** One TCP connection, read piece by piece at the reader's own speed. */
 export class Connection {
-  /** It has carried an answer to its end before. */
-  used = false;
   /** Something has come since the last request. */
   heard = false;
   /** Called when it breaks, ends or speaks while nobody listens. */
@@ -101,6 +99,12 @@ export class Connection {
   /** Nothing waits and nothing has ended: another request may be sent. */
   get isQuiet(): boolean {
     return !this.finished && this.failure === undefined && this.waiting.length === 0 && !this.unsent;
+  }
+
+  /** Whether the process is kept alive by it: not while it waits for a next request. */
+  holdProcess(hold: boolean): void {
+    if (hold) this.socket?.ref();
+    else this.socket?.unref();
   }
 
   /** Ends it; a pending read rejects with `reason`. */

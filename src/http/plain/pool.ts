@@ -21,6 +21,7 @@ export class Pool {
     const one = this.idle.get(key)?.at(-1);
     if (!one) return undefined;
     this.drop(one);
+    one.connection.holdProcess(true);
     return one.connection;
   }
 
@@ -29,7 +30,7 @@ export class Pool {
       connection.close();
       return;
     }
-    connection.used = true;
+    connection.holdProcess(false);
     const end = () => {
       this.drop(entry);
       connection.close();
