@@ -232,6 +232,6 @@ test("a connection that is kept for later does not keep the process", async () =
     console.log("done");`;
   const child = Bun.spawn([process.execPath, "-e", script], { cwd: import.meta.dir, stdout: "pipe" });
   const timer = setTimeout(() => child.kill(), 15_000);
-  expect([await child.exited, await child.stdout.text(), server.connections]).toEqual([0, "done\n", 1]);
+  expect([await child.exited, await new Response(child.stdout).text(), server.connections]).toEqual([0, "done\n", 1]);
   clearTimeout(timer);
 });
