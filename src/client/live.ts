@@ -46,13 +46,13 @@ export async function* watch(transport: Transport, options: WatchOptions = {}): 
   const link = reporter(options.onLink);
   const left = new Set<string>();
   let pause = FIRST_PAUSE_MS;
-  let lastSign = Date.now();
+  let failingSince: number | undefined;
   while (!watched.signal.aborted) {
     for (const way of transports) {
       watched.onOpen = () => {
         link(way);
         pause = FIRST_PAUSE_MS;
-        lastSign = Date.now();
+        failingSince = undefined;
       };
       try {
         for await (const event of over(way, transport, watched, options.pollMs)) {
@@ -61,14 +61,14 @@ export async function* watch(transport: Transport, options: WatchOptions = {}): 
           yield event;
           if (ids && isLast(event, left)) return;
         }
-        lastSign = Date.now();
         break;
       } catch (error) {
         if (watched.signal.aborted) return;
         if (error instanceof ModelhaulError && FINAL.has(error.status)) throw error;
         if (error instanceof Refused && way !== transports.at(-1)) continue;
         link("offline");
-        if (Date.now() - lastSign > giveUpAfterMs) throw error;
+        failingSince ??= Date.now();
+        if (Date.now() - failingSince >= giveUpAfterMs) throw error;
         break;
       }
     }
