@@ -1,29 +1,43 @@
 import { useSignal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
 import { Button } from "../parts/button.tsx";
 import { Field, Input } from "../parts/field.tsx";
+import { Icon } from "../parts/icon.tsx";
 import { login } from "../state/actions.ts";
-import { connect } from "../state/connection.ts";
 
+/** In the place of everything else, while the server wants its key. */
 export function Login() {
   const error = useSignal<string | undefined>(undefined);
+  const isBusy = useSignal(false);
+  const form = useRef<HTMLFormElement>(null);
+  const focus = (): void => form.current?.querySelector("input")?.focus();
+  useEffect(focus, []);
   const submit = async (event: SubmitEvent): Promise<void> => {
     event.preventDefault();
-    const form = event.currentTarget as HTMLFormElement;
+    isBusy.value = true;
     try {
-      await login(String(new FormData(form).get("key") ?? "").trim());
-      connect();
+      await login(String(new FormData(form.current!).get("key") ?? "").trim());
     } catch (reason) {
       error.value = reason instanceof Error ? reason.message : String(reason);
+      focus();
+    } finally {
+      isBusy.value = false;
     }
   };
   return (
     <main class="login">
-      <form onSubmit={(event) => void submit(event)}>
-        <h1>modelhaul</h1>
-        <Field label="API key" error={error.value}>
-          <Input name="key" type="password" required autocomplete="current-password" />
+      <form ref={form} onSubmit={(event) => void submit(event)}>
+        <h1 class="brand">
+          <Icon name="down" size={20} />
+          modelhaul
+        </h1>
+        <Field label="API key" hint="The key that the server was started with." error={error.value}>
+          <Input name="key" type="password" required autocomplete="current-password" spellcheck={false} />
         </Field>
-        <Button type="submit" kind="primary">
+        <div role="alert" class="unseen">
+          {error}
+        </div>
+        <Button type="submit" kind="primary" busy={isBusy.value}>
           Log in
         </Button>
       </form>

@@ -8,13 +8,14 @@ const PLACES: { view: View; label: string; icon: IconName }[] = [
   { view: "settings", label: "Settings", icon: "settings" },
 ];
 
+/** At the top of a wide window, at the foot of a narrow one: there twice, seen once. */
 export function Nav() {
   return (
     <nav class="nav" aria-label="Views">
       {PLACES.map(({ view, label, icon }) => (
         <a key={view} href={href(view)} aria-current={route.value.view === view ? "page" : undefined}>
           <Icon name={icon} />
-          <span>{label}</span>
+          {label}
         </a>
       ))}
     </nav>

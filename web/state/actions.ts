@@ -1,20 +1,21 @@
 /** What a reader can do. Each tells by a toast what went wrong, and resolves with whether it worked. */
-import { signal } from "@preact/signals";
-import { ApiError, locked, request } from "./api.ts";
+import { type Signal, signal } from "@preact/signals";
+import { ApiError, locked, request, server } from "./api.ts";
+import { forget } from "./connection.ts";
 import { confirm, toast } from "./notices.ts";
-import { drop, engines, models, peek, put, settings, storage } from "./store.ts";
+import { hasSession } from "./session.ts";
+import { clear, drop, engines, models, peek, pretend, put, settings, storage } from "./store.ts";
 import type {
   ChangeBody,
   DownloadDetails,
   DownloadItem,
-  EngineItem,
   ModelFile,
   RemoteListing,
   Settings,
+  SettingsChange,
   SourceItem,
   StartBody,
   State,
-  Storage,
   Verb,
   Verification,
 } from "./types.ts";
@@ -29,22 +30,29 @@ export const ALLOWED: Record<Verb, readonly State[]> = {
 
 export const may = (verb: Verb, state: State): boolean => ALLOWED[verb].includes(state);
 
-const working = signal<ReadonlySet<string>>(new Set());
+const working = new Map<string, Signal<boolean>>();
+
+function workOn(id: string): Signal<boolean> {
+  const known = working.get(id) ?? signal(false);
+  working.set(id, known);
+  return known;
+}
 
 /** Whether something is being done to this download, file or engine; reading it subscribes. */
-export const busy = (id: string): boolean => working.value.has(id);
+export const busy = (id: string): boolean => workOn(id).value;
 
-/** Runs one piece of work for an id; a second one at the same time is not begun. */
-async function attempt<T>(id: string, work: () => Promise<T>): Promise<T | undefined> {
-  if (working.value.has(id)) return undefined;
-  working.value = new Set(working.value).add(id);
+/** Runs one piece of work for an id; a second one at the same time is not begun. Undefined when it failed. */
+export async function attempt<T>(id: string, work: () => Promise<T>): Promise<T | undefined> {
+  const isBusy = workOn(id);
+  if (isBusy.peek()) return undefined;
+  isBusy.value = true;
   try {
     return await work();
   } catch (error) {
     tell(error);
     return undefined;
   } finally {
-    working.value = new Set([...working.value].filter((other) => other !== id));
+    isBusy.value = false;
   }
 }
 
@@ -54,22 +62,24 @@ export function tell(error: unknown): void {
   toast(error instanceof Error ? error.message : String(error), { kind: "bad" });
 }
 
-const path = (id: string): string => `/v1/downloads/${encodeURIComponent(id)}`;
-
 /* ------------------------------------------------------------- one download */
 
+/** What a verb will make of it. */
 const OPTIMISTIC: Record<Verb, State> = {
   pause: "paused",
   resume: "queued",
   cancel: "cancelled",
   retry: "queued",
 };
+/** A command is done when it is answered (A21); the event that says so may be a moment behind. */
+const BEHIND_MS = 1_000;
 
 async function run(verb: Verb, id: string): Promise<boolean> {
-  const before = peek(id);
-  if (before) put({ ...before, state: OPTIMISTIC[verb], speed: 0 });
-  const done = await attempt(id, () => request<{ state: State }>("POST", `${path(id)}/${verb}`));
-  if (done === undefined && before) put(before);
+  if (busy(id)) return false;
+  const truth = pretend(id, { state: OPTIMISTIC[verb], speed: 0, connections: 0 });
+  const done = await attempt(id, async () => server.downloads[verb](id));
+  if (done) setTimeout(truth, BEHIND_MS);
+  else truth();
   return done !== undefined;
 }
 
@@ -96,15 +106,14 @@ export async function cancel(id: string, options: { ask?: boolean } = {}): Promi
 
 /** Takes a finished record out of the list; `files` deletes what is on disk, too. */
 export async function remove(id: string, options: { files?: boolean } = {}): Promise<boolean> {
-  const query = options.files ? "?files=true" : "";
-  const done = await attempt(id, () => request("DELETE", `/v1/history/${encodeURIComponent(id)}${query}`));
+  const done = await attempt(id, () => server.history.remove(id, options));
   if (done !== undefined) drop(id);
   return done !== undefined;
 }
 
 /** Priority, rate limit, retry policy. */
 export async function patch(id: string, change: ChangeBody): Promise<boolean> {
-  const after = await attempt(id, () => request<DownloadItem>("PATCH", path(id), change));
+  const after = await attempt(id, () => server.downloads.change(id, change));
   if (after) put(after);
   return after !== undefined;
 }
@@ -115,11 +124,15 @@ export const move = (
   to: { before: string } | { after: string } | { position: number },
 ): Promise<boolean> => patch(id, to);
 
-export const start = (body: StartBody): Promise<DownloadItem> =>
-  request<DownloadItem>("POST", "/v1/downloads", body);
+/** Throws `ApiError`. */
+export async function start(body: StartBody): Promise<DownloadItem> {
+  const { files: _, ...download } = await server.downloads.start(body);
+  put(download);
+  return download;
+}
 
 /** With its files. Throws `ApiError`, as everything that only reads. */
-export const details = (id: string): Promise<DownloadDetails> => request("GET", path(id));
+export const details = (id: string): Promise<DownloadDetails> => server.downloads.get(id);
 
 /* --------------------------------------------------------------------- many */
 
@@ -135,7 +148,7 @@ export async function bulk(verb: Verb, ids: readonly string[]): Promise<BulkResu
     const state = peek(id)?.state;
     if (state === undefined || !may(verb, state)) continue;
     try {
-      await request("POST", `${path(id)}/${verb}`);
+      await server.downloads[verb](id);
       result.done += 1;
     } catch (error) {
       result.failed.push({ id, reason: error instanceof Error ? error.message : String(error) });
@@ -170,103 +183,91 @@ async function all(verb: "pause" | "resume" | "cancel", past: string): Promise<b
 }
 
 export async function clearHistory(options: { files?: boolean } = {}): Promise<boolean> {
-  const query = options.files ? "?files=true" : "";
-  return (await attempt("history", () => request("DELETE", `/v1/history${query}`))) !== undefined;
+  return (await attempt("history", () => server.history.clear(options))) !== undefined;
 }
 
 /* ------------------------------------------------------- settings and lists */
 
-export async function changeSettings(
-  change: Partial<Omit<Settings, "retry">> & { retry?: Partial<Settings["retry"]> },
-) {
-  const after = await attempt("settings", () => request<Settings>("PATCH", "/v1/settings", change));
-  if (after) settings.value = after;
+export async function changeSettings(change: SettingsChange): Promise<boolean> {
+  const after = await attempt("settings", () => server.settings.change(change));
+  if (after) settings.value = after as Settings;
   return after !== undefined;
 }
 
 export async function loadSettings(): Promise<void> {
-  settings.value = await request<Settings>("GET", "/v1/settings");
+  settings.value = (await server.settings.get()) as Settings;
 }
 
 export async function loadStorage(): Promise<void> {
-  storage.value = await request<Storage>("GET", "/v1/storage");
+  storage.value = await server.service.storage();
 }
 
 export async function loadEngines(): Promise<void> {
-  engines.value = (await request<{ engines: EngineItem[] }>("GET", "/v1/engines")).engines;
+  engines.value = (await server.engines.list()).engines;
 }
 
 /** All files on disk, page by page. */
 export async function loadModels(): Promise<void> {
-  interface Page {
-    files: ModelFile[];
-    next_cursor?: string;
-  }
   const found: ModelFile[] = [];
-  let cursor: string | undefined = "";
-  while (cursor !== undefined) {
-    const from: string = cursor === "" ? "" : `&cursor=${encodeURIComponent(cursor)}`;
-    const page: Page = await request<Page>("GET", `/v1/files?limit=1000${from}`);
+  let cursor: string | undefined;
+  do {
+    const page = await server.files.list({ limit: 1000, ...(cursor === undefined ? {} : { cursor }) });
     found.push(...page.files);
     cursor = page.next_cursor;
-  }
+  } while (cursor !== undefined);
   models.value = found;
 }
 
-/* ------------------------------------------------------- engines and files */
+/* -------------------------------------------------------- engines and files */
 
-const engine = (id: string): string => `/v1/engines/${encodeURIComponent(id)}`;
-
-export const startEngine = (id: string): Promise<boolean> => onEngine(id, "POST", "/start");
-export const stopEngine = (id: string): Promise<boolean> => onEngine(id, "POST", "/stop");
+export const startEngine = (id: string): Promise<boolean> => onEngine(id, () => server.engines.start(id));
+export const stopEngine = (id: string): Promise<boolean> => onEngine(id, () => server.engines.stop(id));
 /** The record goes, the file stays. */
-export const removeEngine = (id: string): Promise<boolean> => onEngine(id, "DELETE", "");
+export const removeEngine = (id: string): Promise<boolean> => onEngine(id, () => server.engines.remove(id));
 
-async function onEngine(id: string, method: "POST" | "DELETE", verb: string): Promise<boolean> {
-  const done = await attempt(`engine:${id}`, () => request(method, engine(id) + verb));
+async function onEngine(id: string, work: () => Promise<unknown>): Promise<boolean> {
+  const done = await attempt(`engine:${id}`, work);
   await loadEngines().catch(tell);
   return done !== undefined;
 }
 
-export const engineLog = async (id: string): Promise<string[]> =>
-  (await request<{ lines: string[] }>("GET", `${engine(id)}/log`)).lines;
+export const engineLog = async (id: string): Promise<string[]> => (await server.engines.log(id)).lines;
 
 /** Reads the file again; undefined when that failed. */
-export function verifyFile(id: number): Promise<Verification | undefined> {
-  return attempt(`file:${id}`, () => request<Verification>("POST", `/v1/files/${id}/verify`));
-}
+export const verifyFile = (id: number): Promise<Verification | undefined> =>
+  attempt(`file:${id}`, () => server.files.verify(id));
 
 export async function deleteFile(id: number): Promise<boolean> {
-  const done = await attempt(`file:${id}`, () => request("DELETE", `/v1/files/${id}`));
+  const done = await attempt(`file:${id}`, () => server.files.remove(id));
   await loadModels().catch(tell);
   return done !== undefined;
 }
 
 /* ------------------------------------------------------------------ sources */
 
-export const listSources = async (): Promise<SourceItem[]> =>
-  (await request<{ sources: SourceItem[] }>("GET", "/v1/sources")).sources;
+export const listSources = async (): Promise<SourceItem[]> => (await server.hub.sources()).sources;
 
 /** Files of a repository. The token goes in a header and is kept nowhere. */
-export function listRemoteFiles(
+export const listRemoteFiles = (
   provider: string,
   repo: string,
   options: { revision?: string; token?: string } = {},
-): Promise<RemoteListing> {
-  const query = new URLSearchParams({ repo, ...(options.revision ? { revision: options.revision } : {}) });
-  const headers: Record<string, string> = options.token ? { "X-Hub-Token": options.token } : {};
-  return request("GET", `/v1/sources/${encodeURIComponent(provider)}/files?${query}`, undefined, headers);
-}
+): Promise<RemoteListing> => server.hub.files(provider, repo, options);
 
 /* ------------------------------------------------------------------ session */
 
 /** Throws `ApiError` when the key is wrong. */
 export async function login(key: string): Promise<void> {
-  await request("POST", "/v1/session", { key });
+  await server.session.open(key);
+  hasSession.value = true;
   locked.value = false;
 }
 
+/** Nothing stays on the page. */
 export async function logout(): Promise<void> {
-  await request("DELETE", "/v1/session");
+  await server.session.close();
+  hasSession.value = false;
   locked.value = true;
+  forget();
+  clear();
 }

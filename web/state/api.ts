@@ -1,40 +1,44 @@
 /** Every request of the monitor goes through here, so that a lock (401) is seen wherever it is met. */
 import { signal } from "@preact/signals";
+import { ConnectionError, Modelhaul, ModelhaulError } from "../../src/client/index.ts";
+import { Transport } from "../../src/client/transport.ts";
+import { hasSession } from "./session.ts";
 
-/** The server's refusal: what failed and what to do, in its words. `status` 0: it was not reached. */
-export class ApiError extends Error {
-  constructor(
-    message: string,
-    readonly status: number,
-    readonly code: string | null = null,
-    readonly param: string | null = null,
-  ) {
-    super(message);
-  }
-}
+/** The server's refusal: what failed and what to do, in its words. */
+export { ConnectionError, ModelhaulError as ApiError };
 
 /** The server wants its key first: the login is shown instead of the views. */
 export const locked = signal(false);
 
+const LOGIN = "/v1/session";
+
+/** Sees each answer. */
+export async function seenFetch(url: string, init?: RequestInit): Promise<Response> {
+  const answer = await fetch(url, init);
+  if (answer.status === 401 && url !== LOGIN) lock();
+  return answer;
+}
+
+function lock(): void {
+  hasSession.value = false;
+  locked.value = true;
+}
+
+const options = { baseUrl: "", fetch: seenFetch };
+
+/** The server of this page. Its methods throw `ApiError` and `ConnectionError`. */
+export const server = new Modelhaul(options);
+const transport = new Transport(options);
+
 export type Method = "GET" | "POST" | "PATCH" | "DELETE";
 
-/** Answers the body. Throws `ApiError`. */
-export async function request<T>(
+/** Any route; what changes something may take its time. Answers the body, throws as `server` does. */
+export function request<T>(
   method: Method,
   path: string,
   body?: object,
   headers: Record<string, string> = {},
 ): Promise<T> {
-  const answer = await fetch(path, {
-    method,
-    headers: body === undefined ? headers : { ...headers, "Content-Type": "application/json" },
-    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-  }).catch(() => {
-    throw new ApiError("The server does not answer. The page tries again by itself.", 0);
-  });
-  const data = await answer.json().catch(() => ({}));
-  if (answer.ok) return data as T;
-  if (answer.status === 401 && path !== "/v1/session") locked.value = true;
-  const { message, code, param } = data.error ?? {};
-  throw new ApiError(message ?? `The server answered ${answer.status}.`, answer.status, code, param);
+  const patience = method === "GET" ? {} : { timeoutMs: 0 };
+  return transport.json<T>(method, path, { headers, ...patience, ...(body && { body }) });
 }

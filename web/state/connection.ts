@@ -1,16 +1,19 @@
-/** How the page hears of what happens: WebSocket, else server-sent events, else polling. */
-import { type ReadonlySignal, signal } from "@preact/signals";
-import { locked, request } from "./api.ts";
-import { drop, put, replaceAll } from "./store.ts";
-import type { DownloadItem } from "./types.ts";
+/** How the page hears of what happens (A27): live as long as that works, else by asking again and again. */
+import { effect, type ReadonlySignal, signal } from "@preact/signals";
+import { type Link, type LiveEvent, ModelhaulError } from "../../src/client/index.ts";
+import { locked, server } from "./api.ts";
+import { loadAll, take } from "./catch-up.ts";
+import { prefs } from "./prefs.ts";
 
 export type ConnectionKind = "connecting" | "live" | "sse" | "polling" | "offline" | "locked";
 export interface Connection {
   kind: ConnectionKind;
-  /** Epoch milliseconds. */
+  /** Epoch milliseconds; while it is offline, when it was connected last. */
   since: number;
   /** Epoch milliseconds of the next try, while it is offline. */
   nextTryAt?: number;
+  /** What the server refused, while it is offline. */
+  message?: string;
 }
 
 const state = signal<Connection>({ kind: "connecting", since: Date.now() });
@@ -18,15 +21,42 @@ export const connection: ReadonlySignal<Connection> = state;
 /** True while a refresh is under way. */
 export const isRefreshing = signal(false);
 
-const RETRY_MS = 2000;
+const KINDS: Record<Exclude<Link, "offline">, ConnectionKind> = {
+  websocket: "live",
+  events: "sse",
+  polling: "polling",
+};
+const FIRST_PAUSE_MS = 500;
+const LONGEST_PAUSE_MS = 10_000;
+/** A break that is mended within this time is not shown. */
+const GRACE_MS = 1_500;
 
+/** Number of the newest event that is known. */
+let newest: number | undefined;
+let running: AbortController | undefined;
+let isConnected = false;
+/** When the connection broke, or when there was none at first. */
+let brokeAt = Date.now();
+let pause = FIRST_PAUSE_MS;
+let wake: () => void = () => {};
+
+/** Call once: connects, and again whenever the reader chooses another way or has logged in. */
 export function connect(): void {
-  void loop();
+  effect(() => {
+    const transports = prefs.live.value ? undefined : (["polling"] as const);
+    const pollMs = prefs.interval.value * 1000;
+    running?.abort();
+    if (locked.value) return become({ kind: "locked", since: Date.now() });
+    running = new AbortController();
+    void run({ ...(transports && { transports }), pollMs }, running.signal);
+  });
+  addEventListener("online", retryNow);
+  document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && retryNow());
 }
 
 /** Tries now instead of at `nextTryAt`. */
 export function retryNow(): void {
-  void refresh();
+  wake();
 }
 
 /** Asks for everything once more; never twice at a time (R114). */
@@ -34,73 +64,78 @@ export async function refresh(): Promise<void> {
   if (isRefreshing.value) return;
   isRefreshing.value = true;
   try {
-    const { active_downloads } = await request<{ active_downloads: DownloadItem[] }>(
-      "GET",
-      "/v1/downloads?state=all&limit=1000",
-    );
-    replaceAll(active_downloads);
+    await loadAll();
   } finally {
     isRefreshing.value = false;
   }
 }
 
-function become(kind: ConnectionKind, nextTryAt?: number): void {
-  if (state.value.kind === kind && nextTryAt === undefined) return;
-  state.value = { kind, since: Date.now(), ...(nextTryAt === undefined ? {} : { nextTryAt }) };
+/** Forgets what was seen: whoever logs in next may see something else. */
+export function forget(): void {
+  newest = undefined;
 }
 
-async function loop(): Promise<void> {
-  try {
-    await refresh();
-  } catch {
-    if (locked.value) return become("locked");
-    become("offline", Date.now() + RETRY_MS);
-    setTimeout(loop, RETRY_MS);
-    return;
+function become(next: Connection): void {
+  state.value = next;
+}
+
+interface Way {
+  transports?: readonly ["polling"];
+  pollMs: number;
+}
+
+async function run(way: Way, signal: AbortSignal): Promise<void> {
+  if (state.value.kind === "locked") become({ kind: "connecting", since: Date.now() });
+  while (!signal.aborted) {
+    try {
+      const since = newest === undefined ? {} : { since: newest };
+      const events = server.watch({ ...way, ...since, signal, giveUpAfterMs: 0, onLink });
+      for await (const event of events) see(event);
+      if (signal.aborted) return;
+    } catch (error) {
+      if (signal.aborted || locked.value) return;
+      broke(error);
+    }
+    await rest(signal);
   }
-  if (!(await viaSocket()) && !(await viaEvents())) become("polling");
-  setTimeout(loop, RETRY_MS);
 }
 
-function viaSocket(): Promise<boolean> {
-  const { promise, resolve } = Promise.withResolvers<boolean>();
-  const socket = new WebSocket(`${location.origin.replace(/^http/, "ws")}/v1/ws`);
-  let worked = false;
-  socket.onmessage = ({ data }) => {
-    worked = true;
-    const frame = JSON.parse(data);
-    if (frame.type === "hello") socket.send(JSON.stringify({ type: "subscribe" }));
-    become("live");
-    apply(frame);
-  };
-  socket.onclose = () => resolve(worked);
-  return promise;
+function onLink(link: Link): void {
+  if (link === "offline") return;
+  const isBack = !isConnected;
+  isConnected = true;
+  pause = FIRST_PAUSE_MS;
+  const kind = KINDS[link];
+  if (state.value.kind !== kind) become({ kind, since: Date.now() });
+  // What has ended long ago is in no snapshot.
+  if (isBack) void refresh().catch(() => {});
 }
 
-function viaEvents(): Promise<boolean> {
-  const { promise, resolve } = Promise.withResolvers<boolean>();
-  const source = new EventSource("/v1/events");
-  let worked = false;
-  const take = ({ data }: MessageEvent): void => {
-    worked = true;
-    become("sse");
-    apply(JSON.parse(data));
-  };
-  for (const type of ["snapshot", "download", "removed"]) source.addEventListener(type, take);
-  source.onerror = () => {
-    source.close();
-    resolve(worked);
-  };
-  return promise;
+function see(event: LiveEvent): void {
+  newest = event.type === "snapshot" ? event.seq : Math.max(newest ?? 0, event.seq);
+  take(event);
 }
 
-type Frame =
-  | { type: "snapshot"; downloads: DownloadItem[] }
-  | { type: "download"; download: DownloadItem }
-  | { type: "removed"; id: string };
+function broke(error: unknown): void {
+  if (isConnected) brokeAt = Date.now();
+  isConnected = false;
+  const isRefused = error instanceof ModelhaulError;
+  const nextTryAt = Date.now() + pause;
+  if (!isRefused && Date.now() - brokeAt + pause < GRACE_MS) return;
+  become({ kind: "offline", since: brokeAt, nextTryAt, ...(isRefused && { message: error.message }) });
+}
 
-function apply(frame: Frame): void {
-  if (frame.type === "snapshot") for (const download of frame.downloads) put(download);
-  else if (frame.type === "download") put(frame.download);
-  else if (frame.type === "removed") drop(frame.id);
+/** Until the next try; ends early when the reader or the browser says so. */
+function rest(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", end);
+      resolve();
+    };
+    const timer = setTimeout(end, pause * (0.8 + Math.random() * 0.2));
+    signal.addEventListener("abort", end);
+    pause = Math.min(pause * 2, LONGEST_PAUSE_MS);
+    wake = end;
+  });
 }

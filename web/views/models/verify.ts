@@ -81,11 +81,11 @@ async function verifyFile(
     else if (event === "verdict") return data;
     else if (event === "error") throw refusal(data, 500);
   }
-  throw new ApiError("The connection ended before the file was read. Try again.", 0);
+  throw new ApiError("The connection ended before the file was read. Try again.", { status: 0 });
 }
 
 const refusal = ({ error }: { error?: { message?: string; code?: string | null } }, status: number) =>
-  new ApiError(error?.message ?? `The server answered ${status}.`, status, error?.code ?? null);
+  new ApiError(error?.message ?? `The server answered ${status}.`, { status, code: error?.code ?? null });
 
 interface Told {
   event: string;
