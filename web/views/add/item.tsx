@@ -125,7 +125,7 @@ function OllamaWay({ item: { provider, id }, size }: { item: Item; size: number 
     <fieldset class="add-ways">
       <legend>{size === undefined ? "Size not known yet" : bytes(size)}</legend>
       {WAYS.map((way) => (
-        <label key={way.provider}>
+        <label key={way.provider} class="add-way">
           <input
             type="radio"
             name={`way-${id}`}
