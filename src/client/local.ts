@@ -1,4 +1,5 @@
 import { delay } from "./delay.ts";
+import type { State } from "./download.ts";
 import { ModelhaulError } from "./errors.ts";
 import { messages } from "./sse.ts";
 import { type ModelhaulOptions, pathOf, type RequestOptions, Transport } from "./transport.ts";
@@ -34,6 +35,8 @@ export interface DownloadStatus {
   started_at?: string | null;
   completed_at?: string | null;
   local_file_path?: string | null;
+  /** The same more exactly, as the native API has it. */
+  state?: State;
 }
 
 export type StatusListener = (status: DownloadStatus) => void;
