@@ -9,10 +9,12 @@ import { watchEnds } from "./shell/tell-ends.tsx";
 import { connect } from "./state/connection.ts";
 import { sharePrefs } from "./state/prefs.ts";
 import { followRoute } from "./state/route.ts";
+import { tick } from "./state/ticks.ts";
 
 sharePrefs();
 followRoute();
 keepLook();
 watchEnds();
 connect();
+tick();
 render(<App />, document.getElementById("app") as HTMLElement);

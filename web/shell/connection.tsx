@@ -1,7 +1,7 @@
 /** How the page is connected, and what a reader may do about it (A27). */
 import { useComputed, useSignal } from "@preact/signals";
 import { useEffect, useId } from "preact/hooks";
-import { Button, IconButton } from "../parts/button.tsx";
+import { Button } from "../parts/button.tsx";
 import { time } from "../parts/format.ts";
 import { Select } from "../parts/select.tsx";
 import { Switch } from "../parts/switch.tsx";
@@ -46,9 +46,9 @@ export function ConnectionControl() {
         <p>{EXPLAINED[kind]}</p>
         <Switch label="Live" checked={live.value} onChange={(on) => (live.value = on)} />
         <Select
-          label={live.value ? "Where nothing is live, ask" : "Ask"}
+          label={live.value ? "Without live, ask every" : "Ask every"}
           value={interval.value}
-          options={INTERVALS.map((seconds) => ({ value: seconds, label: `every ${seconds} s` }))}
+          options={INTERVALS.map((seconds) => ({ value: seconds, label: `${seconds} s` }))}
           onChange={(seconds) => (interval.value = seconds)}
         />
         <Button icon="retry" busy={isRefreshing.value} onClick={askAgain}>
@@ -56,14 +56,6 @@ export function ConnectionControl() {
         </Button>
       </div>
     </div>
-  );
-}
-
-export function RefreshButton() {
-  return (
-    <span class={isRefreshing.value ? "spin" : ""}>
-      <IconButton icon="retry" label="Refresh" disabled={isRefreshing.value} onClick={askAgain} />
-    </span>
   );
 }
 

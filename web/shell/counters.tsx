@@ -1,25 +1,26 @@
 import { number } from "../parts/format.ts";
 import { counters } from "../state/store.ts";
-import type { Counters } from "../state/tally.ts";
 
-const COUNTERS: [
-  key: keyof Counters & ("total" | "startup" | "regular" | "embedding" | "llm"),
-  label: string,
-][] = [
-  ["total", "Active"],
+type Key = "total" | "startup" | "regular" | "embedding" | "llm";
+/** The second part of a label is left out where there is no room. */
+const COUNTERS: [key: Key, label: string, long?: string][] = [
+  ["total", "Total", " active"],
   ["startup", "Startup"],
   ["regular", "Regular"],
-  ["embedding", "Embedding"],
-  ["llm", "LLM"],
+  ["embedding", "Embedding", " models"],
+  ["llm", "LLM", " models"],
 ];
 
 /** The five counters of unfinished downloads (R115). */
 export function CounterStrip() {
   return (
     <dl class="counters" aria-label="Unfinished downloads">
-      {COUNTERS.map(([key, label]) => (
+      {COUNTERS.map(([key, label, long]) => (
         <div key={key}>
-          <dt>{label}</dt>
+          <dt>
+            {label}
+            {long && <span class="long">{long}</span>}
+          </dt>
           <dd>{number(counters.value[key])}</dd>
         </div>
       ))}

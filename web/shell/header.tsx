@@ -6,7 +6,7 @@ import { logout, tell } from "../state/actions.ts";
 import { prefs, THEMES, type Theme } from "../state/prefs.ts";
 import { hasSession } from "../state/session.ts";
 import { storage, totalSpeed } from "../state/store.ts";
-import { ConnectionControl, RefreshButton } from "./connection.tsx";
+import { ConnectionControl } from "./connection.tsx";
 import { Nav } from "./nav.tsx";
 
 export function Header() {
@@ -21,10 +21,11 @@ export function Header() {
         <Speed />
         <FreeSpace />
       </div>
-      <div class="tools">
+      <div class="head-tools">
         <ConnectionControl />
-        <RefreshButton />
-        <ThemeButton />
+        <span class="theme-button">
+          <ThemeButton />
+        </span>
         {hasSession.value && (
           <IconButton icon="logout" label="Log out" onClick={() => void logout().catch(tell)} />
         )}
