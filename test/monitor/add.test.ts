@@ -22,7 +22,7 @@ afterAll(async () => {
 
 const QUANTIZATIONS = { Q2_K: 3, Q3_K_M: 4, Q4_K_M: 5, Q5_K_M: 6, Q8_0: 9 };
 const sizes = Object.fromEntries(Object.entries(QUANTIZATIONS).map(([name, size]) => [name, size * MIB]));
-const split = { quantization: "BF16", count: 3, sizeOfEach: MIB };
+const split = { quantization: "BF16", count: 3, sizeOfEach: 1_200_000 };
 const one = { quantizations: { Q4_K_M: 2 * MIB } };
 
 /** Adds downloads as a person does. */

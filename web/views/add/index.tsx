@@ -31,49 +31,51 @@ export function AddView() {
   };
   return (
     <div class="add">
-      <h2>Add downloads</h2>
-      <form
-        class="add-form"
-        onSubmit={(event) => {
-          event.preventDefault();
-          void lookUp(text.value);
-        }}
-      >
-        <Field
-          label="URL, repository or model"
-          hint="A link, a Hugging Face or ModelScope repository, or an Ollama name; several on lines of their own."
+      <div class="add-scroll">
+        <h2>Add downloads</h2>
+        <form
+          class="add-form"
+          onSubmit={(event) => {
+            event.preventDefault();
+            void lookUp(text.value);
+          }}
         >
-          <TextArea
-            ref={field}
-            rows={Math.min(8, text.value.split("\n").length)}
-            value={text.value}
-            placeholder="org/name, https://…, llama3.2"
-            spellcheck={false}
-            autocapitalize="off"
-            autocomplete="off"
-            onInput={({ currentTarget }) => (text.value = currentTarget.value)}
-            onKeyDown={(event) => {
-              if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
-              event.preventDefault();
-              void lookUp(text.value);
-            }}
-            onPaste={(event) => {
-              const pasted = event.clipboardData?.getData("text/plain") ?? "";
-              if (text.value.trim() !== "" || pasted.trim() === "") return;
-              event.preventDefault();
-              void lookUp(pasted);
-            }}
-          />
-        </Field>
-        <Button type="submit" icon="search" busy={isReading.value} disabled={text.value.trim() === ""}>
-          Look up
-        </Button>
-      </form>
-      <ul class="add-items" aria-label="To download">
-        {items.value.map((item) => (
-          <ItemCard key={item.id} item={item} onEdit={() => edit(item)} />
-        ))}
-      </ul>
+          <Field
+            label="URL, repository or model"
+            hint="A link, a Hugging Face or ModelScope repository, or an Ollama name; several on lines of their own."
+          >
+            <TextArea
+              ref={field}
+              rows={Math.min(8, text.value.split("\n").length)}
+              value={text.value}
+              placeholder="org/name, https://…, llama3.2"
+              spellcheck={false}
+              autocapitalize="off"
+              autocomplete="off"
+              onInput={({ currentTarget }) => (text.value = currentTarget.value)}
+              onKeyDown={(event) => {
+                if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+                event.preventDefault();
+                void lookUp(text.value);
+              }}
+              onPaste={(event) => {
+                const pasted = event.clipboardData?.getData("text/plain") ?? "";
+                if (text.value.trim() !== "" || pasted.trim() === "") return;
+                event.preventDefault();
+                void lookUp(pasted);
+              }}
+            />
+          </Field>
+          <Button type="submit" icon="search" busy={isReading.value} disabled={text.value.trim() === ""}>
+            Look up
+          </Button>
+        </form>
+        <ul class="add-items" aria-label="To download">
+          {items.value.map((item) => (
+            <ItemCard key={item.id} item={item} onEdit={() => edit(item)} />
+          ))}
+        </ul>
+      </div>
       {items.value.length > 0 && <Footer />}
     </div>
   );
@@ -127,7 +129,7 @@ function Summary({ ready }: { ready: readonly Item[] }) {
   ];
   return (
     <div class="add-sum">
-      <p role="status">{parts.join(" · ")}</p>
+      <p role="status">{parts.map((part) => part.replaceAll(" ", "\u00a0")).join(" · ")}</p>
       {free !== undefined && needed > free && (
         <p class="bad">{bytes(needed - free)} too much: what does not fit waits until there is room.</p>
       )}

@@ -80,6 +80,9 @@ function Fit({ size }: { size: number }) {
   return free !== undefined && size > free ? <span class="bad">Does not fit. </span> : null;
 }
 
+const filesOf = (choices: readonly Choice[]): number =>
+  choices.reduce((sum, { paths }) => sum + paths.length, 0);
+
 /** Cards, configurations, weights in other formats: drawn when they are looked at, for there may be thousands. */
 function Others({ choices, chosen }: PickerProps) {
   const isOpen = useSignal(false);
@@ -87,7 +90,7 @@ function Others({ choices, chosen }: PickerProps) {
   const taken = others.filter(({ key }) => chosen.value.has(key));
   const size = sizeOf({ models: [], others }, chosen.value);
   const noun = models.length > 0 ? "other files" : "files";
-  const state = taken.length === others.length ? "all" : taken.length === 0 ? "none" : number(taken.length);
+  const state = taken.length === others.length ? "all" : taken.length === 0 ? "none" : number(filesOf(taken));
   const takeAll = (isOn: boolean): void => {
     const kept = [...chosen.peek()].filter((key) => !others.some((other) => other.key === key));
     chosen.value = new Set([...kept, ...(isOn ? others.map(({ key }) => key) : [])]);
@@ -95,7 +98,7 @@ function Others({ choices, chosen }: PickerProps) {
   return (
     <details class="others" onToggle={({ currentTarget }) => (isOpen.value = currentTarget.open)}>
       <summary>
-        {number(others.length)} {noun} <span class="faint">· {state} chosen</span>
+        {number(filesOf(others))} {noun} <span class="faint">· {state} chosen</span>
         {size > 0 && <span class="faint"> · {bytes(size)}</span>} <Fit size={size} />
       </summary>
       {isOpen.value && (
