@@ -6,21 +6,12 @@ import { prefs } from "../state/prefs.ts";
 import { onChange } from "../state/store.ts";
 import { isFinished } from "../state/tally.ts";
 import type { DownloadItem } from "../state/types.ts";
+import { sentence } from "./sentences.ts";
 
 /** Ends within this time are told in one sentence. */
 const GATHER_MS = 2_000;
 const said = signal("");
 let ended: DownloadItem[] = [];
-
-/** One sentence about these; those cancelled are not news to who did it. Pure. */
-export function sentence(downloads: readonly Pick<DownloadItem, "state" | "model_id">[]): string {
-  const part = (state: string, past: string): string[] => {
-    const those = downloads.filter((download) => download.state === state);
-    if (those.length === 0) return [];
-    return [those.length === 1 ? `${those[0]!.model_id} ${past}` : `${those.length} downloads ${past}`];
-  };
-  return [...part("completed", "completed"), ...part("failed", "failed")].join(", ");
-}
 
 /** Call once. */
 export function watchEnds(): void {

@@ -11,7 +11,7 @@ export function oncePerFrame(work: () => void): () => void {
   return () => {
     if (isPlanned) return;
     isPlanned = true;
-    if (document.visibilityState === "visible") requestAnimationFrame(run);
+    if (globalThis.document?.visibilityState === "visible") requestAnimationFrame(run);
     // The page may be hidden before its frame comes.
     setTimeout(run, HIDDEN_MS);
   };

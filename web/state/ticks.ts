@@ -1,5 +1,5 @@
 /** What is asked or noted by the clock: the speed of the last minutes, the free space. */
-import { effect } from "@preact/signals";
+import { computed } from "@preact/signals";
 import { loadStorage } from "./actions.ts";
 import { connection } from "./connection.ts";
 import { counters, sampleSpeed } from "./store.ts";
@@ -20,9 +20,8 @@ export function tick(): void {
   setInterval(askStorage, STORAGE_MS);
   let plan: ReturnType<typeof setTimeout> | undefined;
   // When one begins or ends, and when a connection stands.
-  effect(() => {
-    counters.value.filters.active;
-    connection.value.kind;
+  const running = computed(() => `${counters.value.filters.active} ${connection.value.kind}`);
+  running.subscribe(() => {
     clearTimeout(plan);
     plan = setTimeout(askStorage, SOON_MS);
   });
