@@ -1,0 +1,176 @@
+import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { existsSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import type { Locator } from "playwright-core";
+import { gguf, LLAMA } from "../engines/support.ts";
+import { generated, literal } from "../support/bytes.ts";
+import type { Shown } from "../support/daemon.ts";
+import { awkwardRepo, ggufRepo, safetensorsRepo } from "../support/hub.ts";
+import { hasBrowser, LOOKS, monitorWorld, type View } from "./browser.ts";
+
+setDefaultTimeout(60_000);
+
+const MIB = 1 << 20;
+const BIG = 256 * MIB;
+
+describe.skipIf(!hasBrowser)("models on disk", () => {
+  const world = monitorWorld({
+    hub: {
+      repos: [
+        ggufRepo("acme/tiny-gguf", { quantizations: { Q4_K_M: 3 * MIB } }),
+        safetensorsRepo("acme/plain"),
+        awkwardRepo("acme/awkward"),
+      ],
+    },
+    origin: {
+      resources: [
+        { path: "/plain.gguf", content: literal(gguf({ pairs: LLAMA })) },
+        { path: "/big.bin", content: generated(5, BIG) },
+      ],
+    },
+  });
+  afterEach(() => world.forget());
+
+  const fetched = async (body: Record<string, unknown>): Promise<Shown & { local_path: string }> => {
+    const { id } = await world.daemon.begin(body);
+    return (await world.daemon.until(id, "completed")) as Shown & { local_path: string };
+  };
+  const tiny = () => fetched({ repo_id: "acme/tiny-gguf", filename: "tiny-Q4_K_M.gguf" });
+  const open = async (): Promise<View> => {
+    const view = await world.open({ at: "/#/models" });
+    await view.page.getByRole("heading", { name: "Models on disk" }).waitFor();
+    return view;
+  };
+  const model = (view: View, name: string): Locator =>
+    view.page.getByRole("list", { name: "Models" }).getByRole("listitem", { name, exact: true });
+
+  test("nothing there is said, and what has just come appears by itself", async () => {
+    const view = await open();
+    await view.page.getByRole("heading", { name: "Nothing on disk yet" }).waitFor();
+    await tiny();
+    const row = model(view, "acme/tiny-gguf/tiny-Q4_K_M.gguf");
+    await row.getByText("verified", { exact: true }).waitFor();
+    expect(await row.textContent()).toContain("3.00 MB");
+    await view.page.getByText(/^1 model · .+ used · .+ free$/).waitFor();
+  });
+
+  test("verified or not, damaged or gone: told for each, after reading it again", async () => {
+    const good = await tiny();
+    const plain = await fetched({ url: world.origin.url("/plain.gguf") });
+    const view = await open();
+    const row = model(view, "plain.gguf");
+    await row.getByText("not verified").waitFor();
+    await view.button("Verify plain.gguf").click();
+    await view.page.getByText(/nobody promised a digest/).waitFor();
+    await view.button("Verify plain.gguf").click();
+    await view.page.getByText("plain.gguf is what it should be.").waitFor();
+
+    const { progress } = good;
+    writeFileSync(good.local_path, Buffer.alloc(progress.total_bytes));
+    const name = "acme/tiny-gguf/tiny-Q4_K_M.gguf";
+    await view.button(`Verify ${name}`).click();
+    await view.page.getByText(/is not what it should be.*Delete it/).waitFor();
+    await model(view, name).getByText("damaged").waitFor();
+
+    rmSync(plain.local_path);
+    await view.button("Refresh the list").click();
+    await row.getByText("missing").waitFor();
+    expect(await view.button("Verify plain.gguf").isDisabled()).toBe(true);
+  });
+
+  test("a verification shows how far it is, and can be stopped", async () => {
+    await fetched({ url: world.origin.url("/big.bin") });
+    const view = await open();
+    const row = model(view, "big.bin");
+    const bar = row.getByRole("progressbar", { name: "Verifying big.bin" });
+    await view.button("Verify big.bin").click();
+    await bar.waitFor();
+    await view.button("Stop verifying big.bin").click();
+    await view.button("Verify big.bin").waitFor();
+    expect(await view.page.getByText(/digest to compare with/).count()).toBe(0);
+
+    await view.button("Verify big.bin").click();
+    const seen = await bar.evaluate(
+      (element) =>
+        new Promise<number[]>((resolve) => {
+          const values: number[] = [];
+          const look = (): void => {
+            values.push((element as HTMLProgressElement).value);
+            if (element.isConnected) requestAnimationFrame(look);
+            else resolve(values);
+          };
+          look();
+        }),
+    );
+    expect(seen).toEqual([...seen].sort((a, b) => a - b));
+    expect(new Set(seen).size).toBeGreaterThan(1);
+    await view.page.getByText(/nobody promised a digest/).waitFor();
+  });
+
+  test("deleting asks, says what is freed and who uses it, and frees it", async () => {
+    const { local_path } = await fetched({
+      url: world.origin.url("/plain.gguf"),
+      engine: { engine_id: "user", inference_engine: "register" },
+    });
+    const view = await open();
+    await view.button("Delete plain.gguf").click();
+    const dialog = view.page.getByRole("alertdialog", { name: "Delete plain.gguf?" });
+    await dialog.getByText(/The file goes from disk: .+ In use by engine user\./).waitFor();
+    await view.page.keyboard.press("Escape");
+    await dialog.waitFor({ state: "detached" });
+    expect(existsSync(local_path)).toBe(true);
+    await view.button("Delete plain.gguf").click();
+    await view.button("Delete from disk").click();
+    await view.page.getByRole("heading", { name: "Nothing on disk yet" }).waitFor();
+    expect(existsSync(local_path)).toBe(false);
+    await world.daemon.must("DELETE", "/v1/engines/user");
+  });
+
+  test("many files are one model: its folder, its files, all verified and all deleted together", async () => {
+    const { local_path } = await fetched({ repo_id: "acme/plain" });
+    const view = await open();
+    const row = model(view, "acme/plain");
+    await row.getByText("9 files").waitFor();
+    await view.button("Details of acme/plain").click();
+    const files = row.getByRole("list", { name: "Files" }).getByRole("listitem");
+    expect(await files.count()).toBe(9);
+    await row.getByText(local_path, { exact: true }).waitFor();
+
+    truncateSync(`${local_path}/config.json`, 3);
+    await view.button("Refresh the list").click();
+    await files.filter({ hasText: "config.json" }).filter({ hasText: "missing" }).first().waitFor();
+    await view.button("Delete acme/plain").click();
+    await view.page.getByText(/All 9 files go from disk/).waitFor();
+    await view.button("Delete from disk").click();
+    await row.waitFor({ state: "detached" });
+    expect(existsSync(`${local_path}/model-00001-of-00002.safetensors`)).toBe(false);
+  });
+
+  test("the path is copied", async () => {
+    const { local_path } = await tiny();
+    const view = await open();
+    await view.context.grantPermissions(["clipboard-read", "clipboard-write"]);
+    await view.button(/^Copy path of/).click();
+    await view.page.getByText("Path copied").waitFor();
+    expect(await view.page.evaluate(() => navigator.clipboard.readText())).toBe(local_path);
+  });
+
+  test("a model is found by its name or a file's", async () => {
+    await tiny();
+    await fetched({ repo_id: "acme/plain" });
+    const view = await open();
+    await view.field("Find a model").fill("TOKENIZER");
+    await model(view, "acme/plain").waitFor();
+    expect(await view.page.getByRole("list", { name: "Models" }).getByRole("listitem").count()).toBe(1);
+    await view.field("Find a model").fill("nobody");
+    await view.page.getByText('No model has "nobody" in its name.').waitFor();
+  });
+
+  test.each(LOOKS)("F202 stands every name, and fits in %s at %i px", async (theme, width) => {
+    await fetched({ repo_id: "acme/awkward", model_id: `<img src=x onerror=alert(1)>${"x".repeat(300)}` });
+    const view = await world.open({ theme, width, at: "/#/models" });
+    await view.button(/^Details of <img/).click();
+    await view.page.getByText("a#b?.txt").waitFor();
+    expect(await view.overflows()).toBe(false);
+    expect(await view.page.locator("img").count()).toBe(0);
+  });
+});
