@@ -232,6 +232,36 @@ test("a connection that is kept for later does not keep the process", async () =
     console.log("done");`;
   const child = Bun.spawn([process.execPath, "-e", script], { cwd: import.meta.dir, stdout: "pipe" });
   const timer = setTimeout(() => child.kill(), 15_000);
-  expect([await child.exited, await new Response(child.stdout).text(), server.connections]).toEqual([0, "done\n", 1]);
+  expect([await child.exited, await new Response(child.stdout).text(), server.connections]).toEqual([
+    0,
+    "done\n",
+    1,
+  ]);
   clearTimeout(timer);
+});
+
+test("given up before it is connected, a refusal that comes later is nobody's news", async () => {
+  const unheard: unknown[] = [];
+  const hear = (reason: unknown) => void unheard.push(reason);
+  process.on("unhandledRejection", hear);
+  const { port } = await new Promise<AddressInfo>((resolve) => {
+    const server = createServer().listen(0, "127.0.0.1", () => {
+      const address = server.address() as AddressInfo;
+      server.close(() => resolve(address));
+    });
+  });
+  const url = `http://127.0.0.1:${port}/`;
+  for (const when of ["before", "at once", "soon"]) {
+    const stop = new AbortController();
+    if (when === "before") stop.abort(new Error("enough"));
+    const asked = failure(http.request({ url, signal: stop.signal }));
+    if (when === "soon") await turn();
+    stop.abort(new Error("enough"));
+    expect(["enough", `Could not connect to 127.0.0.1:${port}: the connection was refused.`]).toContain(
+      (await asked).message,
+    );
+  }
+  for (let i = 0; i < 20; i++) await turn();
+  process.off("unhandledRejection", hear);
+  expect(unheard).toEqual([]);
 });

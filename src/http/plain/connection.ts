@@ -39,6 +39,7 @@ export class Connection {
     limitMs: number,
     signal: AbortSignal,
   ): Promise<Connection> {
+    signal.throwIfAborted();
     const connection = new Connection(host);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const late = () => reject(tooSlow("connect", host, "accepted no connection", limitMs));
@@ -53,7 +54,6 @@ export class Connection {
       (error) => reject(connectFailed(host, error)),
     );
     try {
-      signal.throwIfAborted();
       await promise;
       return connection;
     } catch (error) {
