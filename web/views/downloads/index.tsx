@@ -1,12 +1,11 @@
 import "./downloads.css";
 import { Button } from "../../parts/button.tsx";
 import { Empty, ErrorBox, Loading } from "../../parts/states.tsx";
-import { connection, isRefreshing } from "../../state/connection.ts";
+import { connection } from "../../state/connection.ts";
 import { prefs } from "../../state/prefs.ts";
 import { href } from "../../state/route.ts";
 import { downloads, isLoaded, order } from "../../state/store.ts";
 import { SpeedChart } from "./chart.tsx";
-import { secondsUntil } from "./clock.ts";
 import { fault, refreshNow } from "./fault.ts";
 import { LimitHost } from "./limits.tsx";
 import { DownloadList } from "./list.tsx";
@@ -63,23 +62,16 @@ function NoneMatch() {
   );
 }
 
+/** That the server does not answer at all is said above every view. */
 function Banner() {
-  const { kind, nextTryAt } = connection.value;
-  const isOffline = kind === "offline";
-  if (!isOffline && fault.value === "") return null;
-  const left = secondsUntil(nextTryAt);
+  if (fault.value === "") return null;
   return (
     <div role="alert">
       <ErrorBox
-        title={isOffline ? "The server does not answer" : "The list could not be refreshed"}
-        action={
-          <Button disabled={isRefreshing.value} onClick={() => void refreshNow()}>
-            Try now
-          </Button>
-        }
+        title="The list could not be refreshed"
+        action={<Button onClick={() => void refreshNow()}>Try again</Button>}
       >
-        {isOffline ? "What is shown may be out of date." : fault.value}
-        {isOffline && left !== undefined && <span aria-hidden="true"> Next try in {left} s.</span>}
+        {fault.value}
       </ErrorBox>
     </div>
   );

@@ -5,7 +5,6 @@ import { prefs } from "../../state/prefs.ts";
 import { order } from "../../state/store.ts";
 import { dragged, drop } from "./drag.ts";
 import { onRowKey, SHORTCUTS } from "./keys.ts";
-import { watchQueue } from "./queue.ts";
 import { DownloadRow } from "./row.tsx";
 import { current, keepOnly, selected, selectOnly, selectTo, toggle } from "./selection.ts";
 import { open, toggleDetails } from "./unfolded.ts";
@@ -28,7 +27,6 @@ export function DownloadList() {
   const handle = useRef<ListHandle>(null);
   const isNarrow = useNarrow();
   useSignalEffect(() => keepOnly(order.value));
-  useEffect(watchQueue, []);
   const heights = HEIGHTS[prefs.density.value];
   return (
     <div class={dragged.value === undefined ? "downloads" : "downloads is-dragging"}>

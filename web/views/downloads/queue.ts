@@ -1,10 +1,9 @@
-/** The order of the queue: moved by hand, and kept true while others move it too. */
+/** The order of the queue: moved by hand; `web/state` keeps it true while others move it too. */
 import { signal } from "@preact/signals";
 import { move } from "../../state/actions.ts";
-import { request } from "../../state/api.ts";
 import { comparer } from "../../state/order.ts";
 import { prefs } from "../../state/prefs.ts";
-import { flush, items, onChange, peek, put } from "../../state/store.ts";
+import { flush, items, peek, put } from "../../state/store.ts";
 import type { DownloadItem } from "../../state/types.ts";
 
 /** Told to screen readers after a move. */
@@ -63,43 +62,4 @@ export function reordered(ids: readonly string[], id: string, to: Place): string
   if (from < 0 || at < 0 || at === from || !isKnown) return undefined;
   rest.splice(at, 0, id);
   return rest;
-}
-
-interface Page {
-  active_downloads: DownloadItem[];
-  next_cursor?: string;
-}
-
-/** Asks which place each waiting one has: news of one that comes back or is preferred do not always say. */
-async function loadPlaces(): Promise<void> {
-  let cursor: string | undefined;
-  do {
-    const more: string = cursor === undefined ? "" : `&cursor=${encodeURIComponent(cursor)}`;
-    const page: Page | undefined = await request<Page>(
-      "GET",
-      `/v1/downloads?state=queued&limit=1000${more}`,
-    ).catch(() => undefined);
-    for (const item of page?.active_downloads ?? []) put(item);
-    cursor = page?.next_cursor;
-  } while (cursor !== undefined);
-}
-
-const WAIT_MS = 400;
-let timer: ReturnType<typeof setTimeout> | undefined;
-
-/** Keeps the order of the queue true. Answers how to stop. */
-export function watchQueue(): () => void {
-  const stop = onChange((after, before) => {
-    if (before === undefined || after.state !== "queued" || timer !== undefined) return;
-    if (before.state === "queued" && before.priority === after.priority) return;
-    timer = setTimeout(() => {
-      timer = undefined;
-      void loadPlaces();
-    }, WAIT_MS);
-  });
-  return () => {
-    stop();
-    clearTimeout(timer);
-    timer = undefined;
-  };
 }

@@ -1,7 +1,9 @@
 /** What states, causes and errors are called on the page: plain words, and what a person can do. */
+import type { present } from "../../../src/api/downloads/present.ts";
 import type { DownloadItem } from "../../state/types.ts";
 
-type ErrorCode = NonNullable<DownloadItem["error_code"]>;
+/** The closed set: a new one has to be explained here. */
+type ErrorCode = NonNullable<ReturnType<typeof present>["error_code"]>;
 type Reason = NonNullable<DownloadItem["waiting"]>["reason"];
 type Bottleneck = NonNullable<DownloadItem["bottleneck"]>;
 
@@ -113,7 +115,8 @@ export function troubleOf(item: DownloadItem): Trouble | undefined {
   const code = final ? error_code : last_error?.code;
   const message = (final ? error_message : last_error?.message) ?? "";
   if (code === undefined && message === "") return undefined;
-  const [cause, advice] = CAUSES[code ?? "internal"] ?? CAUSES.internal;
+  const known = code !== undefined && Object.hasOwn(CAUSES, code);
+  const [cause, advice] = CAUSES[known ? (code as ErrorCode) : "internal"];
   return { cause, message, advice, final };
 }
 
