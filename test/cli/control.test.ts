@@ -116,10 +116,13 @@ test("verify --sha256 needs no record", async () => {
   expect((await home.run("verify", home.dir.at("none"))).code).toBe(4);
 });
 
-test("openapi prints a document and leaves no trace", async () => {
+test("openapi and asyncapi print a document and leave no trace", async () => {
   using home = new Home();
   const { code, out } = await home.run("openapi");
   expect(code).toBe(0);
   expect(JSON.parse(out).paths["/v1/downloads"]).toBeDefined();
+  const streams = await home.run("asyncapi");
+  expect(streams.code).toBe(0);
+  expect(JSON.parse(streams.out).channels.websocket.address).toBe("/v1/ws");
   expect(await Bun.file(`${home.data}/server.json`).exists()).toBe(false);
 });
