@@ -176,15 +176,17 @@ describe("R108 R110 wait", () => {
     expect((await rejection(aborted)).message).toBe("enough");
     const seen: string[] = [];
     const { promise: isSeen, resolve } = Promise.withResolvers<void>();
-    const cancelled = client.wait("stuck", {
-      onProgress: ({ state }) => {
-        seen.push(state);
-        resolve();
-      },
-    });
+    const cancelled = rejection<DownloadFailedError>(
+      client.wait("stuck", {
+        onProgress: ({ state }) => {
+          seen.push(state);
+          resolve();
+        },
+      }),
+    );
     await isSeen;
     await client.downloads.cancel("stuck");
-    expect((await rejection<DownloadFailedError>(cancelled)).message).toBe("Download of stuck was cancelled");
+    expect((await cancelled).message).toBe("Download of stuck was cancelled");
     expect([seen[0], seen.at(-1)]).toEqual(["queued", "cancelled"]);
     await client.settings.change({ paused: false });
     expect(await rejection(client.wait("nobody"))).toMatchObject({ status: 404 });
