@@ -129,7 +129,14 @@ function Summary({ ready }: { ready: readonly Item[] }) {
   ];
   return (
     <div class="add-sum">
-      <p role="status">{parts.map((part) => part.replaceAll(" ", "\u00a0")).join(" · ")}</p>
+      <p role="status">
+        {parts.map((part, at) => (
+          <span key={at}>
+            {at > 0 && " · "}
+            <span class="part">{part}</span>
+          </span>
+        ))}
+      </p>
       {free !== undefined && needed > free && (
         <p class="bad">{bytes(needed - free)} too much: what does not fit waits until there is room.</p>
       )}
