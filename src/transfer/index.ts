@@ -1,5 +1,6 @@
 import type { Digests, Transfer } from "../core/ports.ts";
 import { DigestPool } from "./digest.ts";
+import { Garbage } from "./garbage.ts";
 import { fetchFile } from "./job.ts";
 import { DEFAULTS, type Engine, PATIENCE, type TransferOptions } from "./options.ts";
 import { Permits } from "./permits.ts";
@@ -29,9 +30,21 @@ export function createTransfer(
   const shaper = new Shaper(clock);
   const digests = new DigestPool(options.digestWorkers);
   const ticker = new Ticker(clock, log);
+  const garbage = new Garbage();
   const stall = { ...STALL_RULES, ...options.stall };
   const sizes = { partBytes, smallBytes, maxUnknownBytes, digestLagBytes };
-  const engine: Engine = { http, clock, permits, shaper, digests, ticker, stall, patience, ...sizes };
+  const engine: Engine = {
+    http,
+    clock,
+    permits,
+    shaper,
+    digests,
+    ticker,
+    garbage,
+    stall,
+    patience,
+    ...sizes,
+  };
 
   let rank = 0;
   return {

@@ -1,5 +1,6 @@
 import type { Clock, Http, Log } from "../core/ports.ts";
 import type { DigestPool } from "./digest.ts";
+import type { Garbage } from "./garbage.ts";
 import type { Permits } from "./permits.ts";
 import type { Shaper } from "./rate.ts";
 import type { StallRules } from "./stall.ts";
@@ -55,6 +56,7 @@ export interface Engine {
   readonly maxUnknownBytes: number;
   readonly digestLagBytes: number;
   readonly ticker: Ticker;
+  readonly garbage: Garbage;
 }
 
 export const PATIENCE: Patience = { tries: 3, baseMs: 200, hostMs: 10_000, hostBackoffMs: 500 };

@@ -259,6 +259,7 @@ export class Puller implements Lane {
     claim.at += used.length;
     this.bytes += used.length;
     this.desk.received(used.length);
+    this.desk.engine.garbage.arrived(used.length, now);
     return used;
   }
 
