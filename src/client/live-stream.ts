@@ -34,8 +34,8 @@ export async function* overStream(transport: Transport, watched: Watched): Async
     }
   } catch (error) {
     if (watched.signal.aborted) return;
-    if (isStarted || error instanceof ModelhaulError || !abort.signal.aborted) throw error;
-    throw new Refused("The event stream tells nothing");
+    if (isStarted || error instanceof ModelhaulError) throw error;
+    throw new Refused("The event stream tells nothing", { cause: error });
   } finally {
     clearTimeout(late);
     watched.signal.removeEventListener("abort", release);

@@ -1,5 +1,5 @@
 /** How the page hears of what happens (A27): live as long as that works, else by asking again and again. */
-import { effect, type ReadonlySignal, signal } from "@preact/signals";
+import { effect, type ReadonlySignal, signal, untracked } from "@preact/signals";
 import { type Link, type LiveEvent, ModelhaulError } from "../../src/client/index.ts";
 import { locked, server } from "./api.ts";
 import { loadAll, take } from "./catch-up.ts";
@@ -48,7 +48,8 @@ export function connect(): void {
     running?.abort();
     if (locked.value) return become({ kind: "locked", since: Date.now() });
     running = new AbortController();
-    void run({ ...(transports && { transports }), pollMs }, running.signal);
+    const { signal } = running;
+    untracked(() => void run({ ...(transports && { transports }), pollMs }, signal));
   });
   addEventListener("online", retryNow);
   document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && retryNow());
