@@ -16,6 +16,7 @@ export interface Shown extends WireDownload {
   priority: number;
   rate_limit_bps: number;
   commit?: string;
+  position?: number;
 }
 
 export interface Answer {

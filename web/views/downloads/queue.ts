@@ -3,7 +3,7 @@ import { signal } from "@preact/signals";
 import { move } from "../../state/actions.ts";
 import { comparer } from "../../state/order.ts";
 import { prefs } from "../../state/prefs.ts";
-import { flush, items, peek, put } from "../../state/store.ts";
+import { flush, items, peek, pretend } from "../../state/store.ts";
 import type { DownloadItem } from "../../state/types.ts";
 
 /** Told to screen readers after a move. */
@@ -20,20 +20,27 @@ function queued(): DownloadItem[] {
     .sort(comparer({ sort: "queue", descending: false }));
 }
 
+/** Moves are sent one after the other: the next may be relative to this one. */
+let sent: Promise<unknown> = Promise.resolve();
+
 /** Moves a waiting download; shown at once, then as the server has it. Resolves with whether it moved. */
 export async function moveTo(id: string, to: Place): Promise<boolean> {
-  const ids = queued().map((item) => item.id);
-  const next = reordered(ids, id, to);
-  const item = peek(id);
-  if (next === undefined || item === undefined) return false;
-  put({ ...item, position: next.indexOf(id) + 1 });
-  const hasMoved = await move(id, to);
-  if (!hasMoved) put({ ...item, position: ids.indexOf(id) + 1 });
   flush();
-  const place = peek(id)?.position ?? next.indexOf(id) + 1;
-  told.value = hasMoved
-    ? `${item.model_id}: place ${place} of ${next.length} in the queue`
-    : `${item.model_id} was not moved`;
+  const next = reordered(
+    queued().map((item) => item.id),
+    id,
+    to,
+  );
+  const name = peek(id)?.model_id ?? id;
+  if (next === undefined) return false;
+  const place = next.indexOf(id) + 1;
+  const end = pretend(id, { position: place });
+  flush();
+  const mine = sent.then(() => move(id, to));
+  sent = mine;
+  const hasMoved = await mine;
+  end();
+  told.value = hasMoved ? `${name}: place ${place} of ${next.length} in the queue` : `${name} was not moved`;
   return hasMoved;
 }
 
