@@ -36,7 +36,7 @@ describe.skipIf(!hasBrowser)("engines", () => {
   };
   const open = async (): Promise<View> => {
     const view = await world.open({ at: "/#/engines" });
-    await view.page.getByRole("heading", { name: "Engines" }).waitFor();
+    await view.page.getByRole("heading", { name: "Engines", exact: true }).waitFor();
     return view;
   };
   const engine = (view: View, id: string): Locator =>

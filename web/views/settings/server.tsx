@@ -5,6 +5,7 @@ import { Field, Input } from "../../parts/field.tsx";
 import { Switch } from "../../parts/switch.tsx";
 import { busy, changeSettings } from "../../state/actions.ts";
 import { toast } from "../../state/notices.ts";
+import { settings as store } from "../../state/store.ts";
 import type { Settings } from "../../state/types.ts";
 import { BOUNDS, changesOf, type Draft, draftOf, fault, NAMES, type Name } from "./form.ts";
 
@@ -19,6 +20,15 @@ const LABELS: Record<Name, { label: string; hint?: string }> = {
 };
 const QUEUE: readonly Name[] = ["concurrent", "connections", "rate"];
 const RETRY: readonly Name[] = ["attempts", "first", "longest", "jitter"];
+
+/** Shown at once, and taken back where the server refuses. */
+async function pauseAll(paused: boolean): Promise<void> {
+  const before = store.peek();
+  if (before === null) return;
+  store.value = { ...before, paused };
+  if (!(await changeSettings({ paused })))
+    store.value = { ...(store.peek() ?? before), paused: before.paused };
+}
 
 /** What the server keeps, and does at once. */
 export function ServerSettings({ settings }: { settings: Settings }) {
@@ -78,8 +88,7 @@ export function ServerSettings({ settings }: { settings: Settings }) {
       <Switch
         label="Start nothing new"
         checked={settings.paused}
-        disabled={busy("settings")}
-        onChange={(paused) => void changeSettings({ paused })}
+        onChange={(paused) => void pauseAll(paused)}
       />
       <div class="settings-fields">{QUEUE.map(row)}</div>
       <h4>When a download breaks off</h4>
