@@ -139,7 +139,7 @@ describe.skipIf(!hasBrowser)("the monitor's frame", () => {
     await until(() => asked >= before + 3, "three more refreshes");
     await begin(world, 3, "polled-one");
     await moves(view, "polled-one");
-    await view.button("Refresh now").click();
+    await view.button("Refresh now", view.page.locator(":popover-open")).click();
     await view.page.getByRole("switch", { name: "Live" }).setChecked(true);
     await connection(view, "live").waitFor();
     await world.forget();
