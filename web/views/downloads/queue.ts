@@ -1,9 +1,10 @@
 /** The order of the queue: moved by hand; `web/state` keeps it true while others move it too. */
 import { signal } from "@preact/signals";
-import { move } from "../../state/actions.ts";
+import { tell } from "../../state/actions.ts";
+import { server } from "../../state/api.ts";
 import { comparer } from "../../state/order.ts";
 import { prefs } from "../../state/prefs.ts";
-import { flush, items, peek, pretend } from "../../state/store.ts";
+import { flush, items, peek, pretend, put } from "../../state/store.ts";
 import type { DownloadItem } from "../../state/types.ts";
 
 /** Told to screen readers after a move. */
@@ -36,12 +37,23 @@ export async function moveTo(id: string, to: Place): Promise<boolean> {
   const place = next.indexOf(id) + 1;
   const end = pretend(id, { position: place });
   flush();
-  const mine = sent.then(() => move(id, to));
+  const mine = sent.then(() => send(id, to));
   sent = mine;
   const hasMoved = await mine;
   end();
   told.value = hasMoved ? `${name}: place ${place} of ${next.length} in the queue` : `${name} was not moved`;
   return hasMoved;
+}
+
+/** Not through `actions`: a download that is being moved can be paused or cancelled all the same. */
+async function send(id: string, to: Place): Promise<boolean> {
+  try {
+    put(await server.downloads.change(id, to));
+    return true;
+  } catch (error) {
+    tell(error);
+    return false;
+  }
 }
 
 /** One place on, or back. */
