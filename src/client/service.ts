@@ -1,4 +1,6 @@
 import type { DownloadFile, Retry } from "./download.ts";
+import { ConnectionError, errorOf } from "./errors.ts";
+import { messages } from "./sse.ts";
 import { pathOf, type RequestOptions, type Transport } from "./transport.ts";
 
 export interface Settings {
@@ -177,9 +179,32 @@ export class Files {
     return this.#transport.json("DELETE", pathOf`/v1/files/${id}`, options);
   }
 
-  /** Reads it and compares its digest; answers when the whole file has been read, without a time limit. */
-  verify(id: number, options: RequestOptions = {}): Promise<Verification> {
-    return this.#transport.json("POST", pathOf`/v1/files/${id}/verify`, { ...options, timeoutMs: 0 });
+  /**
+   * Reads it and compares its digest; answers when the whole file has been read, without a time limit. `onProgress`
+   * hears a few times a second how many bytes of how many have been.
+   */
+  async verify(
+    id: number,
+    { onProgress, ...options }: RequestOptions & { onProgress?: (bytes: number, total: number) => void } = {},
+  ): Promise<Verification> {
+    const path = pathOf`/v1/files/${id}/verify`;
+    if (!onProgress) return this.#transport.json("POST", path, { ...options, timeoutMs: 0 });
+    const headers = { Accept: "text/event-stream" };
+    const answer = await this.#transport.open("POST", path, { ...options, headers });
+    // A server that knows no progress answers as ever.
+    if (!answer.headers.get("content-type")?.startsWith("text/event-stream")) return await answer.json();
+    try {
+      for await (const { event, data } of messages(answer, () => {})) {
+        const told = JSON.parse(data);
+        if (event === "progress") onProgress(told.bytes, told.total);
+        else if (event === "verdict") return told;
+        else if (event === "error") throw errorOf(500, told, null);
+      }
+    } catch (error) {
+      options.signal?.throwIfAborted();
+      throw error;
+    }
+    throw new ConnectionError("The connection ended before the file was read; try again");
   }
 }
 

@@ -70,6 +70,14 @@ test("R102 R185 every route of the native API has its method, and each answers a
   const { files: onDisk } = await files.list({ limit: 10 });
   const model = onDisk.find(({ path }) => path === FILE.filename)!;
   expect((await files.verify(model.id)).success).toBe(true);
+  const told: [number, number][] = [];
+  const onProgress = (...progress: [number, number]) => void told.push(progress);
+  expect((await files.verify(model.id, { onProgress })).matches).toBe(true);
+  expect(told.at(-1)).toEqual([model.size, model.size]);
+  await expect(files.verify(999_999, { onProgress })).rejects.toMatchObject({
+    status: 404,
+    code: "file_not_found",
+  });
 
   writeFileSync(`${served.product.models}/by-hand.bin`, "some weights");
   const created = await engines.add({ engine_id: "e1", model_path: "by-hand.bin", load_immediately: true });

@@ -1,11 +1,12 @@
 /** What is about to be downloaded: one item per reference, kept while the reader looks at other views. */
+
 import { batch, type ReadonlySignal, type Signal, signal } from "@preact/signals";
+import type { Reading } from "../../../src/client/index.ts";
 import { listRemoteFiles, loadStorage, tell } from "../../state/actions.ts";
-import { ApiError } from "../../state/api.ts";
+import { ApiError, server } from "../../state/api.ts";
 import { storage } from "../../state/store.ts";
 import type { RemoteListing } from "../../state/types.ts";
 import { type Choices, choicesOf, preselect, sizeOf } from "./choices.ts";
-import { type Reading, readReferences } from "./read.ts";
 import { linesOf, referenceOf } from "./references.ts";
 
 /** What a reference turned out to be. */
@@ -89,7 +90,7 @@ export async function addText(text: string): Promise<number> {
   if (lines.length === 0) return 0;
   isReading.value = true;
   try {
-    const readings = await readReferences(lines.map(referenceOf));
+    const { readings } = await server.hub.read(lines.map(referenceOf));
     void loadStorage().catch(() => {});
     const fresh = lines.map((line, at) => itemOf(line, readings[at]));
     all.value = [...all.peek(), ...fresh];

@@ -1,7 +1,7 @@
 import { signal } from "@preact/signals";
 import { bytes, number } from "../../parts/format.ts";
 import { loadEngines, loadModels, loadStorage, tell } from "../../state/actions.ts";
-import { request } from "../../state/api.ts";
+import { server } from "../../state/api.ts";
 import { confirm, toast } from "../../state/notices.ts";
 import { engines } from "../../state/store.ts";
 import type { Model } from "./groups.ts";
@@ -24,7 +24,7 @@ export async function removeModel(model: Model): Promise<void> {
   if (!isSure || removing.peek().has(id)) return;
   removing.value = new Set(removing.peek()).add(id);
   try {
-    for (const file of files) await request("DELETE", `/v1/files/${file.id}`);
+    for (const file of files) await server.files.remove(file.id);
     toast(`${name} deleted`);
   } catch (error) {
     tell(error);

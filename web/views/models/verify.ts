@@ -1,7 +1,7 @@
 /** Verification of files, one after the other, with what has been read so far. */
 import { type Signal, signal } from "@preact/signals";
 import { loadModels, tell } from "../../state/actions.ts";
-import { ApiError } from "../../state/api.ts";
+import { server } from "../../state/api.ts";
 import { toast } from "../../state/notices.ts";
 import type { ModelFile, Verification } from "../../state/types.ts";
 import type { Model, Trust } from "./groups.ts";
@@ -39,7 +39,7 @@ export async function verify(model: Model): Promise<void> {
       const onProgress = (bytes: number): void => {
         work.value = { ...work.peek(), bytes: Math.min(total, before + bytes) };
       };
-      verdicts.push(await verifyFile(file.id, abort.signal, onProgress));
+      verdicts.push(await server.files.verify(file.id, { signal: abort.signal, onProgress }));
       before += file.size;
     }
     report(model, verdicts);
@@ -62,47 +62,4 @@ function report({ name }: Model, verdicts: readonly Verification[]): void {
   } else if (verdicts.some(({ matches }) => matches === undefined)) {
     toast(`${name}: nobody promised a digest to compare with. It was computed, for the next time.`);
   } else toast(`${name} is what it should be.`, { kind: "good" });
-}
-
-/** One file, read with its progress told. Throws `ApiError`, or the signal's reason. */
-async function verifyFile(
-  id: number,
-  signal: AbortSignal,
-  onProgress: (bytes: number) => void,
-): Promise<Verification> {
-  const answer = await fetch(`/v1/files/${id}/verify`, {
-    method: "POST",
-    headers: { Accept: "text/event-stream" },
-    signal,
-  });
-  if (!answer.ok || answer.body === null) throw refusal(await answer.json().catch(() => ({})), answer.status);
-  for await (const { event, data } of eventsOf(answer.body)) {
-    if (event === "progress") onProgress(data.bytes);
-    else if (event === "verdict") return data;
-    else if (event === "error") throw refusal(data, 500);
-  }
-  throw new ApiError("The connection ended before the file was read. Try again.", { status: 0 });
-}
-
-const refusal = ({ error }: { error?: { message?: string; code?: string | null } }, status: number) =>
-  new ApiError(error?.message ?? `The server answered ${status}.`, { status, code: error?.code ?? null });
-
-interface Told {
-  event: string;
-  // biome-ignore lint/suspicious/noExplicitAny: which shape it has, its event says
-  data: any;
-}
-
-/** Named events of a stream whose every event is one line of each. */
-async function* eventsOf(body: ReadableStream<Uint8Array<ArrayBuffer>>): AsyncGenerator<Told> {
-  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
-  let rest = "";
-  for (let { value, done } = await reader.read(); !done; { value, done } = await reader.read()) {
-    const blocks = (rest + value).split("\n\n");
-    rest = blocks.pop() ?? "";
-    for (const block of blocks) {
-      const [, event, data] = /^event: (.*)\ndata: (.*)$/.exec(block) ?? [];
-      if (event !== undefined && data !== undefined) yield { event, data: JSON.parse(data) };
-    }
-  }
 }
