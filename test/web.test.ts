@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { createWebAssets, type WebAssets } from "../src/web.ts";
 import { checkPage } from "./cli/page.ts";
 

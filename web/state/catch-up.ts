@@ -5,8 +5,8 @@ import { drop, isLoaded, items, put, replaceAll } from "./store.ts";
 import { isFinished } from "./tally.ts";
 import type { DownloadItem } from "./types.ts";
 
-/** Told of by events while a list is being read: the list may be older. */
-let fresh: Set<string> | undefined;
+/** For each list that is being read, what events have told of meanwhile: there the list may be older. */
+const reading = new Set<Set<string>>();
 /** A few are asked for one by one, more as a list. */
 const FEW = 20;
 const PAGE = 1000;
@@ -15,14 +15,18 @@ const SOON_MS = 300;
 /** Takes what a live event tells. */
 export function take(event: LiveEvent): void {
   if (event.type === "removed") {
-    fresh?.add(event.id);
+    isFresh(event.id);
     drop(event.id);
   } else if (event.type === "download") {
-    fresh?.add(event.download.id);
+    isFresh(event.download.id);
     put(event.download);
     if (event.download.state === "queued" && event.download.position === undefined)
       askPlace(event.download.id);
   } else takeSnapshot(event.downloads);
+}
+
+function isFresh(id: string): void {
+  for (const told of reading) told.add(id);
 }
 
 /** What a snapshot does not hold has ended long ago, or its record is gone. */
@@ -30,30 +34,36 @@ function takeSnapshot(downloads: readonly DownloadItem[]): void {
   const told = new Set(downloads.map(({ id }) => id));
   const missing = [...items()].filter(({ id, state }) => !told.has(id) && !isFinished(state));
   for (const download of downloads) {
-    fresh?.add(download.id);
+    isFresh(download.id);
     put(download);
   }
+  if (downloads.length > 0) isLoaded.value = true;
   if (missing.length > FEW) void loadAll().catch(() => {});
   else void askEach(missing.map(({ id }) => id));
 }
 
 /** Reads the whole list, history included, page by page; what is in none of them is gone. Throws as `server` does. */
-export async function loadAll(): Promise<void> {
+export const loadAll = (): Promise<void> => load("all");
+
+/** What has ended, beside the snapshot that has the rest. Where it fails, what is known stays. */
+export async function loadFinished(): Promise<void> {
+  await load("finished").catch(() => {});
+  isLoaded.value = true;
+}
+
+async function load(state: "all" | "finished"): Promise<void> {
   const seen: DownloadItem[] = [];
   const told = new Set<string>();
-  fresh = told;
+  reading.add(told);
   try {
-    for await (const download of server.downloads.all({ limit: PAGE })) {
-      seen.push(download);
-      if (seen.length === PAGE && !isLoaded.peek())
-        for (const each of seen) if (!told.has(each.id)) put(each);
-    }
+    for await (const download of server.downloads.all({ state, limit: PAGE })) seen.push(download);
   } finally {
-    if (fresh === told) fresh = undefined;
+    reading.delete(told);
   }
+  const known = seen.filter(({ id }) => !told.has(id));
   replaceAll(
-    seen.filter(({ id }) => !told.has(id)),
-    ({ id }) => told.has(id),
+    known,
+    (download) => told.has(download.id) || (state === "finished" && !isFinished(download.state)),
   );
 }
 

@@ -2,7 +2,7 @@
 import { effect, type ReadonlySignal, signal, untracked } from "@preact/signals";
 import { type Link, type LiveEvent, ModelhaulError } from "../../src/client/index.ts";
 import { locked, server } from "./api.ts";
-import { loadAll, take } from "./catch-up.ts";
+import { loadAll, loadFinished, take } from "./catch-up.ts";
 import { prefs } from "./prefs.ts";
 
 export type ConnectionKind = "connecting" | "live" | "sse" | "polling" | "offline" | "locked";
@@ -103,18 +103,18 @@ async function run(way: Way, signal: AbortSignal): Promise<void> {
 
 function onLink(link: Link): void {
   if (link === "offline") return;
-  const isBack = !isConnected;
   isConnected = true;
   pause = FIRST_PAUSE_MS;
   const kind = KINDS[link];
   if (state.value.kind !== kind) become({ kind, since: Date.now() });
-  // What has ended long ago is in no snapshot.
-  if (isBack) void refresh().catch(() => {});
 }
 
 function see(event: LiveEvent): void {
+  const isFirst = newest === undefined;
   newest = event.type === "snapshot" ? event.seq : Math.max(newest ?? 0, event.seq);
   take(event);
+  // What has ended long ago is in no snapshot. Who polls gets one again and again.
+  if (event.type === "snapshot" && (isFirst || state.peek().kind !== "polling")) void loadFinished();
 }
 
 function broke(error: unknown): void {
