@@ -60,6 +60,8 @@ export async function exchange(wire: Wire, hop: Hop): Promise<Exchange> {
     hop.signal?.removeEventListener("abort", abort);
     leave();
   };
+  // Whoever has given up may never come back for the rest: the place is free with the connection.
+  controller.signal.addEventListener("abort", end, { once: true });
   try {
     const response = await send(wire, hop, controller);
     return {
