@@ -105,6 +105,25 @@ test.each([
 });
 
 test.each([
+  ["of blanks before the value, which is none", `X:${" ".repeat(60_000)}\0`, "protocol"],
+  ["of blanks within the value", `X: a${" ".repeat(60_000)}b`, undefined],
+  ["of blanks behind the value", `X: a${" ".repeat(60_000)}`, undefined],
+])("F67 a field full %s holds nobody up", async (_, field, code) => {
+  const answer = `HTTP/1.1 200 OK\r\n${field}\r\nContent-Length: 2\r\n\r\nok`;
+  using server = await serve((socket) => void socket.write(answer, "latin1"));
+  const script = `
+    import { client, drain } from "./client.ts";
+    const http = client();
+    const code = await http.request({ url: ${JSON.stringify(server.url)} }).then(drain).then(() => {}, (error) => error.code);
+    console.log(String(code));`;
+  // In a process of its own: where this fails, nothing else would get a turn any more.
+  const child = Bun.spawn([process.execPath, "-e", script], { cwd: import.meta.dir, stdout: "pipe" });
+  const timer = setTimeout(() => child.kill("SIGKILL"), 20_000);
+  expect(await new Response(child.stdout).text()).toBe(`${code}\n`);
+  clearTimeout(timer);
+});
+
+test.each([
   ["before the answer", ""],
   ["in the head", "HTTP/1.1 200 OK\r\nContent-Le"],
   ["in the body", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel"],
@@ -222,6 +241,25 @@ test("given up in the middle, the connection is gone and the next request gets i
   expect((await failure(next)).message).toBe("enough");
   expect([await text(server.url), server.connections]).toEqual(["ok", 2]);
 });
+
+test.each(["read", "cancelled", "left alone"])(
+  "given up between two reads and then %s, an answer leaves its place to the next request",
+  async (how) => {
+    using server = await serve((socket, _, count) => {
+      if (count > 1) socket.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+      else socket.write("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel");
+    });
+    const narrow = client({ limits: { concurrent: 1 } });
+    const stop = new AbortController();
+    const answer = await narrow.request({ url: server.url, signal: stop.signal });
+    stop.abort(new Error("enough"));
+    if (how === "read") expect((await failure(answer.read())).message).toBe("enough");
+    if (how === "cancelled") await answer.cancel();
+    const late = AbortSignal.timeout(10_000);
+    expect((await drain(await narrow.request({ url: server.url, signal: late }))).length).toBe(2);
+    narrow.close();
+  },
+);
 
 test("a connection that is kept for later does not keep the process", async () => {
   using server = await serve((socket) => void socket.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"));
