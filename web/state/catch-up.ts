@@ -1,7 +1,7 @@
 /** From what is told to what is shown: events, and the lists that fill what events leave out. */
 import type { LiveEvent } from "../../src/client/index.ts";
 import { ApiError, server } from "./api.ts";
-import { drop, isLoaded, items, put, replaceAll } from "./store.ts";
+import { drop, isLoaded, items, peek, put, replaceAll } from "./store.ts";
 import { isFinished } from "./tally.ts";
 import type { DownloadItem } from "./types.ts";
 
@@ -89,7 +89,7 @@ function askPlace(id: string): void {
 }
 
 async function askPlaces(): Promise<void> {
-  const ids = [...placeless];
+  const ids = [...placeless].filter((id) => peek(id)?.state === "queued");
   placeless.clear();
   if (ids.length <= FEW) return askEach(ids);
   try {
