@@ -1,7 +1,7 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { until } from "../support/until.ts";
 import { hasBrowser, LOOKS, type View } from "./browser.ts";
-import { begin, downloadsWorld, holdAll, line, names, rowOf } from "./downloads-world.ts";
+import { begin, downloadsWorld, line, names, rowOf, slow } from "./downloads-world.ts";
 
 setDefaultTimeout(90_000);
 
@@ -28,24 +28,28 @@ describe.skipIf(!hasBrowser)("without a mouse", () => {
   const world = downloadsWorld();
 
   test.each(LOOKS)("R135 a download is reordered and cancelled, in %s at %i px", async (theme, width) => {
-    holdAll(world);
+    slow(world);
     const [, , , fourth] = await line(world, ["first", "second", "third", "fourth"]);
     const view = await world.open({ theme, width });
     await rowOf(view, "fourth").waitFor();
     await tabToList(view);
     await press(view, "End");
     await until(async () => (await focused(view)) === "fourth", "the focus on the last");
+    /** On the page and at the server. */
+    const standsAt = async (place: number, order: string): Promise<void> => {
+      await until(async () => (await names(view)).join() === order, order);
+      await until(async () => (await world.daemon.one(fourth!.id)).position === place, `place ${place}`);
+      expect(await focused(view)).toBe("fourth");
+    };
     await press(view, "Alt+ArrowUp");
-    await until(async () => (await names(view)).join() === "first,second,fourth,third", "one up");
-    expect(await focused(view)).toBe("fourth");
+    await standsAt(2, "first,second,fourth,third");
     await view.page.getByText("fourth: place 2 of 3 in the queue").waitFor({ state: "attached" });
     await press(view, "Alt+Home");
-    await until(async () => (await names(view)).join() === "first,fourth,second,third", "to the front");
-    await press(view, "Alt+End");
-    await until(async () => (await names(view)).join() === "first,second,third,fourth", "to the end");
+    await standsAt(1, "first,fourth,second,third");
+    await press(view, "Alt+ArrowDown", "Alt+ArrowDown", "Alt+ArrowUp", "Alt+End");
+    await standsAt(3, "first,second,third,fourth");
     await press(view, "Alt+ArrowUp");
-    await until(async () => (await names(view)).join() === "first,second,fourth,third", "one up again");
-    await until(async () => (await world.daemon.one(fourth!.id)).position === 2, "the server's order");
+    await standsAt(2, "first,second,fourth,third");
     await press(view, "Delete");
     const question = view.page.getByRole("alertdialog", { name: "Cancel fourth?" });
     await question.waitFor();
@@ -72,7 +76,7 @@ describe.skipIf(!hasBrowser)("without a mouse", () => {
   });
 
   test("details, pause, resume and the buttons of a row", async () => {
-    holdAll(world);
+    slow(world);
     const { id } = await begin(world, 0, "only");
     await world.daemon.until(id, "downloading");
     const view = await world.open();
@@ -106,7 +110,7 @@ describe.skipIf(!hasBrowser)("without a mouse", () => {
   });
 
   test("several are selected and paused at once; Escape selects none", async () => {
-    holdAll(world);
+    slow(world);
     const all = await line(world, ["one", "two", "three", "four"]);
     const view = await world.open();
     await rowOf(view, "four").waitFor();
@@ -133,7 +137,7 @@ describe.skipIf(!hasBrowser)("with the mouse", () => {
   const world = downloadsWorld();
 
   test("a range and single ones are selected; what is done is done to those it can be done to", async () => {
-    holdAll(world);
+    slow(world);
     const all = await line(world, ["one", "two", "three", "four"]);
     await world.daemon.must("POST", `/v1/downloads/${all[3]!.id}/pause`);
     const view = await world.open();
@@ -167,7 +171,7 @@ describe.skipIf(!hasBrowser)("with the mouse", () => {
   });
 
   test.each(LOOKS)("R135 a waiting one is dragged to another place, in %s at %i px", async (theme, width) => {
-    holdAll(world);
+    slow(world);
     const all = await line(world, ["first", "second", "third", "fourth"]);
     const view = await world.open({ theme, width });
     await rowOf(view, "fourth").waitFor();

@@ -2,13 +2,12 @@
 import { afterEach } from "bun:test";
 import type { Locator } from "playwright-core";
 import type { Shown } from "../support/daemon.ts";
-import type { Rule } from "../support/origin.ts";
 import { monitorWorld, type View, type World, type WorldOptions } from "./browser.ts";
 
 export const MIB = 1 << 20;
 /** Files `/0.gguf` … of the world's origin. */
 export const FILES = 12;
-export const FILE_SIZE = 8 * MIB;
+export const FILE_SIZE = 32 * MIB;
 
 /** A daemon that starts what it is told to, and an origin whose files can be held up. */
 export function downloadsWorld(options: WorldOptions = {}): World {
@@ -20,15 +19,22 @@ export function downloadsWorld(options: WorldOptions = {}): World {
   const world = monitorWorld({ origin: { resources }, ...options });
   afterEach(async () => {
     world.origin.clear();
+    letGo(world);
     await world.daemon.must("PATCH", "/v1/settings", { rate_limit_bps: 0, max_concurrent: 3, paused: false });
     await world.forget();
   });
   return world;
 }
 
-/** No file gets its last byte until the rule is released, however many connections ask for it. */
-export const holdAll = (world: World): Rule =>
-  world.origin.on({ covers: FILE_SIZE - 1 }, { kind: "stall", at: 100_000 });
+/** Files come so slowly that none is complete before the test says `letGo`. */
+export function slow(world: World): void {
+  world.origin.limits.rateTotal = 192 * 1024;
+}
+
+/** Files come as fast as they can. */
+export function letGo(world: World): void {
+  delete world.origin.limits.rateTotal;
+}
 
 /** Starts file number `index` under a name. */
 export const begin = (world: World, index: number, name: string, more: object = {}): Promise<Shown> =>
