@@ -64,7 +64,9 @@ export class BatchWriter {
 
   /** Writes what has been waiting too long. Called every few milliseconds, and by chunks that come late enough. */
   tick(now: number): void {
-    if (this.batch.length > 0 && !this.inFlight && now - this.flushedAt >= this.maxAgeMs) this.flush();
+    // Behind a gap nothing is written: the run would seem to be whole.
+    if (this.failure !== undefined || this.batch.length === 0 || this.inFlight) return;
+    if (now - this.flushedAt >= this.maxAgeMs) this.flush();
   }
 
   /** Everything given is on disk when this resolves. Rejects with the error of the first write that failed. */

@@ -115,6 +115,20 @@ test("F79 a write that failed is told at the next chunk and at the end, and noth
   expect([writes.length, written.length]).toEqual([1, 0]);
 });
 
+test("F79 behind a write that failed nothing is written any more: the run would seem to be without a gap", async () => {
+  const { it, clock, writes, written } = writer();
+  it.push(chunk(100));
+  it.push(chunk(60));
+  writes[0]!.fail(new DownloadError("io", "trouble"));
+  await turn();
+  await clock.advance(20);
+  it.tick(clock.monotonic());
+  writes[1]?.done();
+  await turn();
+  expect([writes.length, written.length]).toEqual([1, 0]);
+  await expect(it.finish()).rejects.toThrow("trouble");
+});
+
 test("small chunks are gathered and large ones passed on, and every byte arrives in its place", async () => {
   const sizes = [1, 40_000, 30_000, 200_000, 5, 48 << 10, (48 << 10) + 1, 65_536, 7, 65_535, 49_000, 100];
   const total = sizes.reduce((a, b) => a + b);
