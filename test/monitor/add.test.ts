@@ -3,6 +3,7 @@ import type { Locator, Page } from "playwright-core";
 import { generated } from "../support/bytes.ts";
 import type { Shown } from "../support/daemon.ts";
 import { awkwardRepo, ggufRepo, safetensorsRepo } from "../support/hub.ts";
+import { startModelScope } from "../support/modelscope.ts";
 import { startOllamaDaemon } from "../support/ollama-daemon.ts";
 import { ordinaryModel, startOllamaRegistry } from "../support/ollama-registry.ts";
 import { tempDir } from "../support/temp.ts";
@@ -14,7 +15,9 @@ const MIB = 1 << 20;
 const dir = tempDir("monitor-add");
 const registry = await startOllamaRegistry({ models: [ordinaryModel("llama3.2", 1, 3 * MIB)] });
 const ollama = await startOllamaDaemon({ models: [{ name: "llama3.2", layers: [2 * MIB, 1429] }] });
+const site = await startModelScope({ repos: [ggufRepo("acme/scoped-gguf")] });
 afterAll(async () => {
+  await site.stop();
   await registry.stop();
   await ollama[Symbol.asyncDispose]();
   dir.remove();
@@ -67,7 +70,7 @@ describe.skipIf(!hasBrowser)("adding downloads", () => {
     },
     origin: { resources: [{ path: "/plain.gguf", content: generated(1, 2 * MIB) }] },
     args: ["--ollama-registry", registry.endpoint, "--ollama-url", ollama.url],
-    env: { OLLAMA_MODELS: dir.at("ollama") },
+    env: { OLLAMA_MODELS: dir.at("ollama"), MODELSCOPE_ENDPOINT: site.endpoint },
   });
   afterEach(() => world.forget());
 
@@ -226,6 +229,17 @@ describe.skipIf(!hasBrowser)("adding downloads", () => {
     await adding.download();
     expect((await only()).provider).toBe("ollama-registry");
     expect(ollama.pulls.length).toBe(before);
+  });
+
+  test("a repository of ModelScope by the address of its page", async () => {
+    const adding = await open();
+    await adding.lookUp("https://modelscope.cn/models/acme/scoped-gguf");
+    const item = adding.item("acme/scoped-gguf");
+    await item.getByRole("checkbox", { name: /^Q4_K_M/, checked: true }).waitFor();
+    await item.getByText(/^ModelScope/).waitFor();
+    await adding.download();
+    const done = await only();
+    expect([done.provider, done.filename]).toEqual(["modelscope", "scoped-Q4_K_M.gguf"]);
   });
 
   test("several lines pasted at once; the one that cannot be read says why and can be mended", async () => {
