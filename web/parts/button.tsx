@@ -59,8 +59,9 @@ interface IconButtonProps {
   pressed?: boolean;
   /** For a button that opens something. */
   expanded?: boolean;
-  /** Id of what it opens. */
+  /** Id of what it opens, and what that is. */
   controls?: string;
+  popup?: "menu" | "dialog";
   danger?: boolean;
   tabIndex?: number;
   onClick?: (event: MouseEvent) => void;
@@ -74,6 +75,7 @@ export function IconButton({
   pressed,
   expanded,
   controls,
+  popup,
   danger,
   tabIndex,
   onClick,
@@ -90,6 +92,7 @@ export function IconButton({
       aria-pressed={pressed}
       aria-expanded={expanded}
       aria-controls={controls}
+      aria-haspopup={popup}
       tabIndex={tabIndex}
       onClick={onClick}
     >

@@ -13,7 +13,10 @@ interface DialogProps {
   role?: "dialog" | "alertdialog";
 }
 
-/** A modal dialog. The focus goes in (to `autofocus`, else the first field) and back to where it was. */
+/** What gets the focus: what asks for it, else the first field, else the first button at the foot, which does no harm. */
+const FIRST = "[autofocus], .dialog-body :is(input, select, textarea):enabled, .dialog-foot button:enabled";
+
+/** A modal dialog. The focus goes in, stays in, and comes back to where it was. */
 export function Dialog({ title, onClose, children, footer, wide, role }: DialogProps) {
   const ref = useRef<HTMLDialogElement>(null);
   const titleId = useId();
@@ -21,6 +24,7 @@ export function Dialog({ title, onClose, children, footer, wide, role }: DialogP
     const before = document.activeElement;
     const dialog = ref.current;
     dialog?.showModal();
+    dialog?.querySelector<HTMLElement>(FIRST)?.focus();
     return () => {
       dialog?.close();
       if (before instanceof HTMLElement && before.isConnected) before.focus();

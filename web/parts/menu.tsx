@@ -30,13 +30,20 @@ export function Menu({ label, icon = "more", items, tabIndex }: MenuProps) {
     if (giveBack) button.current?.focus();
   };
   useEffect(() => {
-    if (!isOpen.value) return;
+    const list = root.current?.querySelector<HTMLElement>('[role="menu"]');
+    if (!isOpen.value || !list || !button.current) return;
     const outside = ({ target }: Event): void => {
       if (!root.current?.contains(target as Node)) close(false);
     };
+    list.showPopover();
+    place(list, button.current.getBoundingClientRect());
+    entries(list)[0]?.focus({ preventScroll: true });
     document.addEventListener("pointerdown", outside);
-    entries(root.current)[0]?.focus();
-    return () => document.removeEventListener("pointerdown", outside);
+    document.addEventListener("scroll", outside, { capture: true, passive: true });
+    return () => {
+      document.removeEventListener("pointerdown", outside);
+      document.removeEventListener("scroll", outside, { capture: true });
+    };
   }, [isOpen.value]);
   return (
     // biome-ignore lint/a11y/noStaticElementInteractions: keys of the menu inside bubble to here
@@ -53,12 +60,13 @@ export function Menu({ label, icon = "more", items, tabIndex }: MenuProps) {
         icon={icon}
         expanded={isOpen.value}
         controls={id}
+        popup="menu"
         {...(tabIndex === undefined ? {} : { tabIndex })}
         buttonRef={button}
         onClick={() => (isOpen.value = !isOpen.value)}
       />
       {isOpen.value && (
-        <div class="menu-list" role="menu" id={id} aria-label={label}>
+        <div class="menu-list" popover="manual" role="menu" id={id} aria-label={label}>
           {items.map((item, index) =>
             item === "separator" ? (
               <hr key={index} />
@@ -84,6 +92,20 @@ export function Menu({ label, icon = "more", items, tabIndex }: MenuProps) {
       )}
     </div>
   );
+}
+
+const GAP = 4;
+const EDGE = 8;
+
+/** Below the button, above it where there is no room; in the top layer, so that nothing cuts it off. */
+function place(list: HTMLElement, button: DOMRect): void {
+  const { width, height } = list.getBoundingClientRect();
+  const below = button.bottom + GAP;
+  const above = button.top - GAP - height;
+  const top = below + height > innerHeight - EDGE && above > EDGE ? above : below;
+  const left = Math.max(EDGE, Math.min(button.right - width, innerWidth - width - EDGE));
+  list.style.top = `${top}px`;
+  list.style.left = `${left}px`;
 }
 
 const entries = (root: HTMLElement | null): HTMLButtonElement[] => [
