@@ -66,11 +66,15 @@ async function transferFile(
     journal.close(watch);
     await recordDone(attempt, file, path, result, watch.saved || receipts.length > 0);
   } finally {
-    if (watch && !done) await journal.settle(watch);
-    if (watch) journal.close(watch);
-    observer?.connections(0);
-    attempt.verifying.delete(file.id);
-    await part.close();
+    try {
+      if (watch && !done) await journal.settle(watch);
+    } finally {
+      // Also when the database does not take it: whoever comes next opens the file anew.
+      if (watch) journal.close(watch);
+      observer?.connections(0);
+      attempt.verifying.delete(file.id);
+      await part.close();
+    }
     if (!done) await db.updateFile(file.id, { bytes: file.bytes, size: file.size });
     attempt.meter.moving.delete(file.id);
   }
