@@ -184,7 +184,7 @@ export class Journal {
       const now = this.#clock.monotonic();
       for (const journal of this.#open.values()) {
         const due = now - journal.syncedAt >= DURABLE_EVERY_MS || journal.unsynced >= DURABLE_EVERY_BYTES;
-        if (due && journal.unsynced > 0 && !journal.syncing) void this.#sync(journal);
+        if (due && journal.unsynced > 0 && !journal.syncing && !journal.brief) void this.#sync(journal);
       }
     } catch (error) {
       this.#log.error("could not write watermarks", { error: String(error) });

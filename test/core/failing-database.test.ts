@@ -1,11 +1,13 @@
 /** What must hold when the database fails, or is slow, at the worst moment. */
 import { expect, test } from "bun:test";
+import { readdirSync, readlinkSync } from "node:fs";
 import { systemClock } from "../../src/core/clock.ts";
 import { Journal } from "../../src/core/journal.ts";
 import type { Database, DownloadPatch, PartFile } from "../../src/core/ports.ts";
 import { openDatabase } from "../../src/db/index.ts";
 import { draft } from "../db/rows.ts";
 import { sha256Of } from "../support/bytes.ts";
+import { TestClock } from "../support/clock.ts";
 import { diskTrouble, type Hook, interpose } from "../support/database.ts";
 import { ggufRepo, startHub } from "../support/hub.ts";
 import { startOrigin } from "../support/origin.ts";
@@ -116,4 +118,70 @@ test("a download that was claimed while everything was being paused goes back to
   origin.limits.rateTotal = 1000 * MB;
   await product.downloads.changeSettings({ paused: false });
   expect((await product.reaches(download.id, "completed", "failed")).state).toBe("completed");
+});
+
+test("F80 an attempt that cannot record how far it came lets go of its file all the same", async () => {
+  await using origin = await slowOrigin();
+  const hooks: Hooks = {};
+  await using product = await openProduct(withHooks(hooks));
+  const held = () =>
+    readdirSync("/proc/self/fd").filter((fd) => linkOf(`/proc/self/fd/${fd}`).startsWith(product.models));
+  const { download } = await product.downloads.start({ url: origin.url("/slow.gguf") });
+  await product.has(download.id, MB);
+  expect(held().length).toBe(1);
+  const trouble = () => {
+    throw diskTrouble();
+  };
+  for (const method of ["saveWritten", "updateFiles", "saveDurable", "dropReceipts"] as const)
+    hooks[method] = { before: trouble };
+  await product.downloads.pause(download.id);
+  const stopped = await product.downloads.get(download.id);
+  expect([held(), stopped?.connections]).toEqual([[], 0]);
+  for (const method of Object.keys(hooks) as (keyof Hooks)[]) delete hooks[method];
+  origin.limits.ratePerConnection = 1000 * MB;
+  origin.limits.rateTotal = 1000 * MB;
+  await product.downloads.resume(download.id);
+  const done = await product.reaches(download.id, "completed", "failed");
+  expect(digest(done.localPath as string)).toBe(sha256Of(3, 8 * MB));
+});
+
+/** Where it leads; nowhere once it is gone. */
+function linkOf(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return "";
+  }
+}
+
+test("what is briefly on its way leaves no receipts behind, however slow it is", async () => {
+  using dir = tempDir("journal");
+  const log = { debug() {}, info() {}, warn() {}, error() {} };
+  const clock = new TestClock();
+  const synced = Promise.withResolvers<void>();
+  const db = interpose(await openDatabase({ dataDir: dir.path, clock, log }), {
+    saveDurable: { after: () => synced.resolve() },
+  });
+  const row = await db.insert(draft());
+  if ("conflict" in row) throw new Error("conflict");
+  const rest = { target: null, validator: null, bytes: 0, error: null, completedAt: null };
+  const pending = { digest: null, computed: null, verified: false, locator: "", state: "pending" } as const;
+  const files = await db.putFiles(row.id, [
+    { downloadId: row.id, path: "brief", size: 1000, ...pending, ...rest },
+    { downloadId: row.id, path: "long", size: 200 * MB, ...pending, ...rest },
+  ]);
+  const journal = new Journal(db, clock, log);
+  const part = { path: "f", initialLength: 0, sync: async () => {} } as unknown as PartFile;
+  const watches = files.map(({ id, size }) => journal.open(id, part, [], size));
+  for (const watch of watches) watch.written(0, 100);
+  await clock.advance(6000);
+  journal.start();
+  await synced.promise;
+  await journal.stop();
+  expect(watches[0]?.saved).toBe(false);
+  expect(await Promise.all(files.map(({ id }) => db.receipts(id)))).toEqual([
+    [],
+    [{ start: 0, length: 100 }],
+  ]);
+  await db.close();
 });
