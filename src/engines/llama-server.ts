@@ -7,8 +7,8 @@ import { Supervised, TIMING, type Timing } from "./llama-server/supervised.ts";
 import { inspect } from "./model/inspect.ts";
 
 const PROGRAM = "llama-server";
-/** Ours, and the hub's keys: nothing that a server of models needs to know. */
-const SECRET_VARIABLE = /^MODELHAUL_|^(HF|HUGGING_?FACE)\w*TOKEN/i;
+/** Ours, and the hubs' keys: nothing that a server of models needs to know. */
+const SECRET_VARIABLE = /^MODELHAUL_|^(HF|HUGGING_?FACE|MODELSCOPE)\w*TOKEN/i;
 /** Logs of engines that do not run any more. */
 const MOST_TAILS = 100;
 

@@ -59,7 +59,8 @@ describe("A16 llama-server: one supervised process per engine", () => {
     const expected = `-m ${world.model} --host 127.0.0.1 --port ${port} --main-gpu 3 --ctx-size 2048 --batch-size 64 --n-gpu-layers 7 --mlock --no-mmap`;
     expect(args.join(" ")).toBe(expected);
     expect(variables).toContain("KEPT");
-    for (const name of ["MODELHAUL_API_KEY", "HF_TOKEN"]) expect(variables).not.toContain(name);
+    const secrets = ["MODELHAUL_API_KEY", "HF_TOKEN", "MODELSCOPE_API_TOKEN"];
+    for (const name of secrets) expect(variables).not.toContain(name);
   });
 
   test("A23 R83 an embedding model is started as one, and the download says so once the header is known", async () => {

@@ -30,7 +30,13 @@ export async function open(timing: Partial<Timing> = {}): Promise<World> {
   const dir = tempDir("llama");
   const program = new LlamaProgram(dir.path);
   programs.push(program);
-  const environment = { PATH: process.env.PATH, MODELHAUL_API_KEY: "secret", HF_TOKEN: "secret", KEPT: "1" };
+  const environment = {
+    PATH: process.env.PATH,
+    MODELHAUL_API_KEY: "secret",
+    HF_TOKEN: "secret",
+    MODELSCOPE_API_TOKEN: "secret",
+    KEPT: "1",
+  };
   const engines = {
     standard: "llama-server",
     llamaServer: program.path,
