@@ -48,10 +48,10 @@ function expectation(schema: TSchema): string {
     if (maximum === undefined || maximum === Number.MAX_SAFE_INTEGER) return `${kind} of at least ${minimum}`;
     return `${kind} between ${minimum} and ${maximum}`;
   }
+  if (type === "boolean" || schema["x-boolean"] !== undefined) return "true or false";
   if (type === "string" && pattern !== undefined) return "text of the documented form";
   if (type === "string" && minLength !== undefined) return `text of ${minLength} to ${maxLength} characters`;
   if (type === "string") return maxLength === undefined ? "text" : `text of at most ${maxLength} characters`;
-  if (type === "boolean") return "true or false";
   if (type === "array") return maxItems === undefined ? "a list" : `a list of at most ${maxItems} entries`;
   if (type === "object") return "a JSON object with the documented members";
   return "of the documented form";

@@ -103,6 +103,8 @@ describe("/api/download", () => {
       expect([status, body.status, body.progress]).toEqual([200, "failed", 0]);
       expect(body.error).toContain('has no file "not-there.bin"');
     }
+    const [refused, { error }] = await start(missing, "&retry=maybe");
+    expect([refused, error]).toEqual([400, "'retry' must be true or false"]);
     hub.repo(REPO).commit([{ path: missing, content: "x".repeat(5000) }]);
     const [status, body] = await start(missing, "&retry=true");
     expect([status, core(body)]).toEqual([202, { status: "queued", progress: 0, error: null }]);
