@@ -165,6 +165,12 @@ test("R186 ollama-registry needs no daemon: layers are verified and rest in Olla
   expect(messages.at(-2)).toBe("Successfully pulled tiny");
   const again = await all(served, query({ provider: "ollama-registry", model: "tiny" }));
   expect(statuses(again)).toEqual(["starting", "complete", "done"]);
+  const { host } = new URL(registry.endpoint);
+  const named = await all(
+    served,
+    query({ provider: "ollama-registry", model: `http://${host}/library/tiny:latest` }),
+  );
+  expect(named.at(-1)).toEqual({ done: true });
   const missing = await all(served, query({ provider: "ollama-registry", model: "none" }));
   expect(missing.at(-1).error).toStartWith("Model 'none' not found on the Ollama registry");
 });

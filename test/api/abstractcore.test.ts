@@ -134,6 +134,8 @@ describe("GET /api/models/download", () => {
     ["openai", /cloud/],
     ["anthropic", /cloud/],
     ["nobody", /huggingface/],
+    ["constructor", /downloads\. Supported/],
+    ["__proto__", /downloads\. Supported/],
   ])("R182 R183 %s does not support downloads, and says so", async (provider, why) => {
     await using served = await product();
     const events = await all(served, query({ provider, model: "some-model" }));
@@ -143,6 +145,7 @@ describe("GET /api/models/download", () => {
       `Provider '${provider.toLowerCase()}' does not support model downloads`,
     );
     expect(events.at(-1).error).toMatch(why);
+    expect(events[0].message).toBe(`Downloading some-model from ${provider.toLowerCase()}...`);
     expect(await served.product.downloads.active()).toEqual([]);
   });
 

@@ -7,32 +7,36 @@ interface Spoken {
 }
 
 const HUB: Spoken = { place: "HuggingFace Hub" };
-const SPOKEN: Record<string, Spoken> = {
-  huggingface: HUB,
-  hf: HUB,
-  mlx: HUB,
-  modelscope: { place: "ModelScope" },
-  ollama: { place: "Ollama", pulls: true },
-  "ollama-registry": { place: "the Ollama registry", pulls: true },
-  url: { place: "its server" },
-};
+const SPOKEN = new Map<string, Spoken>(
+  Object.entries({
+    huggingface: HUB,
+    hf: HUB,
+    mlx: HUB,
+    modelscope: { place: "ModelScope" },
+    ollama: { place: "Ollama", pulls: true },
+    "ollama-registry": { place: "the Ollama registry", pulls: true },
+    url: { place: "its server" },
+  }),
+);
 
-const spoken = (provider: string): Spoken => SPOKEN[provider] ?? { place: provider };
+const spoken = (provider: string): Spoken => SPOKEN.get(provider) ?? { place: provider };
 /** Whether the seed speaks of pulling. */
 export const pulls = (provider: string): boolean => spoken(provider).pulls === true;
 export const isDaemon = (provider: string): boolean => provider === "ollama";
 
 /** Providers of chat models without anything to download, and why (R183). */
-const WITHOUT_DOWNLOADS: Record<string, string> = {
-  lmstudio: "LM Studio has no download API; use its application or its lms command",
-  openai: "its models run in its cloud only",
-  anthropic: "its models run in its cloud only",
-};
+const WITHOUT_DOWNLOADS = new Map(
+  Object.entries({
+    lmstudio: "LM Studio has no download API; use its application or its lms command",
+    openai: "its models run in its cloud only",
+    anthropic: "its models run in its cloud only",
+  }),
+);
 
 /** Why this provider cannot be asked; undefined when it can. `supported` are the names of the sources. */
 export function refusedProvider(provider: string, supported: readonly string[]): string | undefined {
-  const why = WITHOUT_DOWNLOADS[provider.replace(/[\s_-]/g, "")];
-  if (why === undefined && (supported.includes(provider) || provider in SPOKEN)) return undefined;
+  const why = WITHOUT_DOWNLOADS.get(provider.replace(/[\s_-]/g, ""));
+  if (why === undefined && (supported.includes(provider) || SPOKEN.has(provider))) return undefined;
   const reason = why === undefined ? "" : `: ${why}`;
   return `Provider '${provider}' does not support model downloads${reason}. Supported providers: ${supported.join(", ")}.`;
 }

@@ -5,7 +5,7 @@ import { publicUrl } from "../../core/redact.ts";
 import { textParam } from "../doc.ts";
 import { withoutUndefined } from "../downloads/start.ts";
 import { open } from "../wire.ts";
-import { type Asked, refusedProvider } from "./providers.ts";
+import { type Asked, pulls, refusedProvider } from "./providers.ts";
 
 const Layout = Type.Union([Type.Literal("hf-cache"), Type.Literal("flat")], {
   description: "hf-cache (default): the Hugging Face cache; flat: the models directory",
@@ -49,7 +49,8 @@ export function startRequest(
   const refusal = refusedProvider(provider, supported);
   if (refusal !== undefined) throw new DownloadError("unsupported_provider", refusal, { param: "provider" });
   const model = query.model.trim();
-  const isUrl = /^https?:\/\//i.test(model);
+  // Names of Ollama's models may begin with a scheme.
+  const isUrl = !pulls(provider) && /^https?:\/\//i.test(model);
   const token = given(query.token) ?? given(header ?? undefined);
   if (token !== undefined && !/^[\u0021-\u007e]+$/.test(token))
     throw new DownloadError("invalid_request", "'token' has characters no token has.", { param: "token" });

@@ -17,7 +17,9 @@ export interface Place {
 /** `registry` is the operator's own address of Ollama's registry, or of a mirror of it. */
 export function placeOf(ref: Pick<SourceRef, "repo" | "revision" | "baseUrl">, registry: string): Place {
   const { scheme: _, ...name } = parseModelName(`${ref.repo}:${ref.revision}`, "model");
-  const own = name.host === DEFAULT_HOST ? registry : `https://${name.host}`;
+  // The operator's server is reached as the operator says, also when a name spells it out.
+  const isOwn = name.host === DEFAULT_HOST || name.host === new URL(registry).host;
+  const own = isOwn ? registry : `https://${name.host}`;
   const base = ref.baseUrl ?? own;
   const { host, origin } = new URL(base);
   const operator = origin === new URL(registry).origin;
