@@ -47,6 +47,8 @@ describe("addresses", () => {
     [`${api}/repo`, undefined],
     ["https://modelscope.cn:444/models/a/b", undefined],
     ["https://modelscope.cn.evil.example/models/a/b", undefined],
+    ["https://constructor/models/a/b", undefined],
+    ["https://__proto__/models/a/b", undefined],
     ["ftp://modelscope.cn/models/a/b", undefined],
   ])("%s", (url, expected) => {
     expect(named(url)).toBe(expected);

@@ -5,12 +5,12 @@ import { DEFAULT_REVISION, parseRepoId, readSiteUrl } from "./reference.ts";
 /** The two sites by their host names; they have different models and different accounts. */
 const CHINA = "https://modelscope.cn";
 const INTERNATIONAL = "https://www.modelscope.ai";
-const SITES: Record<string, string> = {
-  "modelscope.cn": CHINA,
-  "www.modelscope.cn": CHINA,
-  "modelscope.ai": INTERNATIONAL,
-  "www.modelscope.ai": INTERNATIONAL,
-};
+const SITES: ReadonlyMap<string, string> = new Map([
+  ["modelscope.cn", CHINA],
+  ["www.modelscope.cn", CHINA],
+  ["modelscope.ai", INTERNATIONAL],
+  ["www.modelscope.ai", INTERNATIONAL],
+]);
 
 /** Where a reference is asked for. */
 export interface Site {
@@ -32,12 +32,12 @@ export function siteAddress(endpoint: string): SiteAddress {
   const { origin, host, hostname, pathname } = new URL(endpoint);
   const path = pathname.replace(/\/+$/, "");
   const own: Site = { base: `${origin}${path}`, origin, host, own: true };
-  const represented = SITES[hostname] ?? CHINA;
+  const represented = SITES.get(hostname) ?? CHINA;
   const readUrl = (text: string): HubReference | undefined => {
     const url = parseHubUrl(text);
     if (url === null) return undefined;
     if (url.origin === origin) return readSiteUrl(url, path);
-    const site = url.port === "" ? SITES[url.hostname] : undefined;
+    const site = url.port === "" ? SITES.get(url.hostname) : undefined;
     const named = site === undefined ? undefined : readSiteUrl(url, "");
     return site === undefined || named === undefined || site === represented ? named : { ...named, site };
   };
