@@ -15,7 +15,7 @@ import { isQueueOrder } from "./queue.ts";
 import { RowMenu } from "./row-menu.tsx";
 import { current, selected, toggle } from "./selection.ts";
 import { open, toggleDetails } from "./unfolded.ts";
-import { sourceOf, troubleOf, waitWords } from "./words.ts";
+import { plain, sourceOf, troubleOf, waitWords } from "./words.ts";
 
 export function DownloadRow({ id }: { id: string }) {
   const own = row(id);
@@ -83,7 +83,7 @@ function Name({ download, isOpen }: { download: DownloadItem; isOpen: boolean })
         onClick={() => toggleDetails(id)}
       >
         <Icon name="chevron" size={12} />
-        <span>{model_id}</span>
+        <span>{plain(model_id)}</span>
       </button>
       {trouble?.final ? (
         <span class="dl-sub dl-trouble" title={trouble.message}>
@@ -106,7 +106,7 @@ function subWords(download: DownloadItem): string {
     priority !== 0 && `priority ${priority}`,
     rate_limit_bps > 0 && `at most ${speed(rate_limit_bps)}`,
   ];
-  return parts.filter(Boolean).join(" · ");
+  return plain(parts.filter(Boolean).join(" · "));
 }
 
 function State({ download }: { download: DownloadItem }) {

@@ -139,3 +139,7 @@ function hostOf(url: string): string | undefined {
 export function linkOf(url: string): string | undefined {
   return /^https?:\/\//i.test(url) && URL.canParse(url) ? url : undefined;
 }
+
+/** Without the characters that turn the text around them: a name shall not look like another one. */
+export const plain = (text: string): string =>
+  text.replace(/[\u0000-\u001f\u007f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "\ufffd");
