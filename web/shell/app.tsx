@@ -33,7 +33,7 @@ export function App() {
       <Header />
       <ConnectionBanner />
       <Content />
-      <Nav />
+      <Nav withAdd />
       <DropTarget />
       <ConfirmHost />
       <ToastHost />

@@ -4,6 +4,7 @@ import { bytes, speed } from "../parts/format.ts";
 import { Icon, type IconName } from "../parts/icon.tsx";
 import { logout, tell } from "../state/actions.ts";
 import { prefs, THEMES, type Theme } from "../state/prefs.ts";
+import { href } from "../state/route.ts";
 import { hasSession } from "../state/session.ts";
 import { storage, totalSpeed } from "../state/store.ts";
 import { ConnectionControl } from "./connection.tsx";
@@ -21,6 +22,10 @@ export function Header() {
         <Speed />
         <FreeSpace />
       </div>
+      <a class="button primary add-link" href={href("add")}>
+        <Icon name="plus" />
+        Add
+      </a>
       <div class="head-tools">
         <ConnectionControl />
         <span class="theme-button">

@@ -4,6 +4,13 @@ import { Button } from "../parts/button.tsx";
 import { Field, Input } from "../parts/field.tsx";
 import { Icon } from "../parts/icon.tsx";
 import { login } from "../state/actions.ts";
+import { ApiError } from "../state/api.ts";
+
+/** The server's words for a wrong key are for programs. */
+function told(reason: unknown): string {
+  if (reason instanceof ApiError && reason.status === 401) return "This is not the key of this server.";
+  return reason instanceof Error ? reason.message : String(reason);
+}
 
 /** In the place of everything else, while the server wants its key. */
 export function Login() {
@@ -18,7 +25,7 @@ export function Login() {
     try {
       await login(String(new FormData(form.current!).get("key") ?? "").trim());
     } catch (reason) {
-      error.value = reason instanceof Error ? reason.message : String(reason);
+      error.value = told(reason);
       focus();
     } finally {
       isBusy.value = false;

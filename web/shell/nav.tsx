@@ -8,11 +8,13 @@ const PLACES: { view: View; label: string; icon: IconName }[] = [
   { view: "settings", label: "Settings", icon: "settings" },
 ];
 
+const ADD = { view: "add", label: "Add", icon: "plus" } as const;
+
 /** At the top of a wide window, at the foot of a narrow one: there twice, seen once. */
-export function Nav() {
+export function Nav({ withAdd }: { withAdd?: boolean }) {
   return (
     <nav class="nav" aria-label="Views">
-      {PLACES.map(({ view, label, icon }) => (
+      {(withAdd ? [...PLACES, ADD] : PLACES).map(({ view, label, icon }) => (
         <a key={view} href={href(view)} aria-current={route.value.view === view ? "page" : undefined}>
           <Icon name={icon} />
           {label}
