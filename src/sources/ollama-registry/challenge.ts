@@ -5,6 +5,9 @@ export interface Challenge {
   scopes: string[];
 }
 
+/** A name is looked at from its beginning only: from each of its letters, a long one would take forever. */
+const PARAMETER = /(?<![a-z_])([a-z_]+)\s*=\s*(?:"([^"]*)"|([^\s,]+))/gi;
+
 /**
  * Reads a `WWW-Authenticate: Bearer …`. Undefined when there is none, or when its realm is not the registry itself:
  * what opens one server is shown to no other (protocols/ollama.md §5.3), nor in clear text when that came encrypted.
@@ -13,7 +16,7 @@ export function parseChallenge(header: string | null, registry: URL): Challenge 
   const [, text] = /^\s*bearer\s+(.*)$/is.exec(header ?? "") ?? [];
   if (text === undefined) return undefined;
   const values = new Map<string, string>();
-  for (const [, name = "", quoted, plain] of text.matchAll(/([a-z_]+)\s*=\s*(?:"([^"]*)"|([^\s,]+))/gi))
+  for (const [, name = "", quoted, plain] of text.matchAll(PARAMETER))
     values.set(name.toLowerCase(), quoted ?? plain ?? "");
   const realm = URL.parse(values.get("realm") ?? "");
   if (realm?.host !== registry.host || (registry.protocol === "https:" && realm.protocol !== "https:"))

@@ -14,6 +14,8 @@ const LARGEST_MANIFEST = 8 << 20;
 const TOKEN_SECONDS = 60;
 /** A token is not used in the last moments of its time. */
 const MARGIN_MS = 10_000;
+/** Longest silence in the middle of a manifest. */
+const SILENCE_MS = 30_000;
 /** Most servers and callers whose way in is remembered. */
 const MOST_KNOWN = 200;
 
@@ -39,13 +41,26 @@ export class RegistryClient {
 
   /** The manifest's own text, byte for byte. */
   async manifest(place: Place, call: Call): Promise<string> {
-    const { response, access } = await this.#enter(place, call, this.#manifestRequest(place, place.name.tag));
+    const stop = new AbortController();
+    const signal = AbortSignal.any([call.signal, stop.signal]);
+    const request = this.#manifestRequest(place, place.name.tag);
+    const { response, access } = await this.#enter(place, { ...call, signal }, request);
     this.#remember(place, call, Promise.resolve(access));
-    if (response.status === 200) return readManifest(place, response);
+    const read = () => this.#patiently(place, stop, response.read());
+    if (response.status === 200) return readManifest(place, { ...response, read });
     const body = await response.text();
     const error = registryError(place, response.status, response.headers, body, this.#clock.now());
     if (error.code === "not_found" && (await this.#hasLatest(place, call, access))) throw tagMissing(place);
     throw error;
+  }
+
+  /** Stops with `timeout` when nothing comes for too long. */
+  async #patiently<T>(place: Place, stop: AbortController, wait: Promise<T>): Promise<T> {
+    const heard = new AbortController();
+    const late = () =>
+      stop.abort(new DownloadError("timeout", `${place.server} fell silent in the middle of a manifest.`));
+    this.#clock.sleep(SILENCE_MS, heard.signal).then(late, () => {});
+    return wait.finally(() => heard.abort());
   }
 
   /** A small blob as JSON. */
