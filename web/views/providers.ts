@@ -8,4 +8,5 @@ const WORDS: Record<string, string> = {
 };
 
 /** Name of a provider as people know it. */
-export const providerWord = (provider: string): string => WORDS[provider] ?? provider;
+export const providerWord = (provider: string): string =>
+  (Object.hasOwn(WORDS, provider) && WORDS[provider]) || provider;

@@ -1,6 +1,7 @@
 /** What states, causes and errors are called on the page: plain words, and what a person can do. */
 import type { present } from "../../../src/api/downloads/present.ts";
 import type { DownloadItem } from "../../state/types.ts";
+import { providerWord } from "../providers.ts";
 
 /** The closed set: a new one has to be explained here. */
 type ErrorCode = NonNullable<ReturnType<typeof present>["error_code"]>;
@@ -124,7 +125,7 @@ export function troubleOf(item: DownloadItem): Trouble | undefined {
 export function sourceOf({ provider, url, repo_id, filename, model_id }: DownloadItem): string {
   if (provider === "url") return hostOf(url) ?? provider;
   const more = [repo_id, filename].filter((part) => part !== "" && !model_id.includes(part));
-  return [provider, ...more].join(" · ");
+  return [providerWord(provider), ...more].join(" · ");
 }
 
 function hostOf(url: string): string | undefined {
