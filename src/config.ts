@@ -2,6 +2,7 @@
 import { dirname, join } from "node:path";
 import { apiKey, hfHome, OPTIONS, type Options } from "./config-options.ts";
 import * as value from "./config-values.ts";
+import { withoutSecrets } from "./core/redact.ts";
 
 export type { EngineRuntimeName, LogFormat, LogLevel, Options } from "./config-options.ts";
 export type { Listener } from "./config-values.ts";
@@ -95,7 +96,7 @@ function parsed(name: keyof Options, given: Given, place: value.Place): unknown 
       if (text.trim() === "") throw new Error("expected a value");
       return given.parse(text, { ...place, base: given.base });
     } catch (error) {
-      const shown = OPTIONS[name].secret === true ? "" : ` ${JSON.stringify(text)}`;
+      const shown = OPTIONS[name].secret === true ? "" : ` ${JSON.stringify(withoutSecrets(text))}`;
       throw new ConfigError(`${given.label}${shown}: ${error instanceof Error ? error.message : error}`);
     }
   });

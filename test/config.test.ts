@@ -127,6 +127,12 @@ describe("F118 a bad setting refuses to start and is named", () => {
     expect(refusal({ apiKey: "s3cret" })).not.toContain("s3cret");
     expect(refusal({}, { MODELHAUL_PROXY: "socks5://u:hunter2@h" })).not.toContain("hunter2");
     expect(refusal({ apiKeyFile: "/k" }, {}, { "/k": "two words" })).not.toContain("two words");
+    for (const url of ["http://ada:hunter2@h:1", "http://h:1/?key=hunter2"])
+      for (const name of ["OLLAMA_URL", "HF_ENDPOINT", "MODELSCOPE_ENDPOINT", "SERVER"])
+        expect(refusal({}, { [`MODELHAUL_${name}`]: url })).not.toContain("hunter2");
+    expect(refusal({ ollamaUrl: "http://ada:hunter2@h:1/?a" })).toStartWith(
+      '--ollama-url "http://h:1/": expected',
+    );
   });
 });
 

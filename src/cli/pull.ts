@@ -3,6 +3,7 @@ import { type Config, ConfigError } from "../config.ts";
 import { parseDigest } from "../core/download.ts";
 import { DownloadError } from "../core/errors.ts";
 import type { StartRequest } from "../core/ports.ts";
+import { withoutSecrets } from "../core/redact.ts";
 import { type AddCommand, type Context, clientFor, configOf } from "./context.ts";
 import { createDisplay, type Display } from "./display.ts";
 import { combined, EXIT } from "./exit.ts";
@@ -148,7 +149,7 @@ async function run(task: Run, refs: readonly string[], requests: readonly StartR
     } catch (error) {
       if (error instanceof DownloadError && error.code === "connect") throw error;
       const { code, text } = codeAndText(error);
-      context.terminal.err(`modelhaul: ${safe((refs[i] ?? "").split("?")[0] ?? "")}: ${text}`);
+      context.terminal.err(`modelhaul: ${safe(withoutSecrets(refs[i] ?? ""))}: ${text}`);
       codes.push(code);
     }
   }

@@ -8,3 +8,10 @@ export function publicUrl(url: string): string {
   if (parsed.host === "") return `${parsed.protocol}…`;
   return `${parsed.protocol}//${parsed.host}${parsed.pathname}`;
 }
+
+/** Text as it was typed; where it is meant as a URL, valid or not, without userinfo, query and fragment (F193). */
+export function withoutSecrets(text: string): string {
+  const [, scheme, rest = ""] = /^\s*([a-z][a-z0-9+.-]*:\/\/)(.*)$/is.exec(text) ?? [];
+  if (scheme === undefined) return text;
+  return scheme + rest.replace(/[?#].*$/s, "").replace(/^[^/]*@/, "");
+}

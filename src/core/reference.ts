@@ -1,6 +1,7 @@
 /** References as people write them: `hf:org/name[@revision][/path]`, `mlx:…`, `modelscope:…`, `ollama:name[:tag]`, `ollama-registry:…`, `https://…`. */
 import { DownloadError } from "./errors.ts";
 import type { StartRequest } from "./ports.ts";
+import { withoutSecrets } from "./redact.ts";
 
 const HUB = /^(?<repo>[^/@\s]+(?:\/[^/@\s]+)?)(?:@(?<revision>[^/\s]+))?(?:\/(?<path>.+))?$/;
 const GLOB = /[*?[\]{}]/;
@@ -57,7 +58,11 @@ function decoded(ref: string, text: string): string {
 }
 
 function unreadable(ref: string): DownloadError {
-  return new DownloadError("invalid_request", `Cannot read '${ref.split("?")[0]}': ${HELP}.`, {
-    param: "ref",
-  });
+  return new DownloadError(
+    "invalid_request",
+    `Cannot read '${withoutSecrets(ref).split("?")[0]}': ${HELP}.`,
+    {
+      param: "ref",
+    },
+  );
 }

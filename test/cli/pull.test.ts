@@ -88,6 +88,15 @@ describe("without a daemon", () => {
     expect(existsSync(`${home.models}/model.bin`)).toBe(false);
   });
 
+  test("F193 what opens a URL is not repeated when the URL is refused", async () => {
+    using home = newHome();
+    const url = "http://ada:canary@127.0.0.1:1/m.gguf?signature=canary";
+    const { code, err } = await home.run("pull", url);
+    expect({ code, err }).toMatchObject({ code: 2 });
+    expect(err).toStartWith("modelhaul: http://127.0.0.1:1/m.gguf: The URL contains a user name");
+    expect(err).not.toContain("canary");
+  });
+
   test("a token in a file opens the gate and is shown nowhere", async () => {
     using home = newHome();
     const token = hub.addUser("ada", { access: { "acme/gated": "granted" } });

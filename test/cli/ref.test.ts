@@ -63,6 +63,7 @@ describe("parseRef", () => {
 
   test("F194 a refused reference is shown without its query", () => {
     expect(() => parseRef("s3://bucket/x?X-Amz-Signature=secret")).toThrow(/^(?!.*secret)/);
+    expect(() => parseRef("ftp://ada:secret@h/x")).toThrow(/^(?!.*secret)/);
   });
 });
 
