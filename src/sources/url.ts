@@ -86,7 +86,8 @@ export function createUrl({ http, clock }: UrlOptions): Source {
 }
 
 function refuseForeignFields(request: StartRequest): void {
-  const fields = { repo_id: request.repoId, model: request.model, revision: request.revision };
+  const { repoId, model, revision, baseUrl } = request;
+  const fields = { repo_id: repoId, model, revision, base_url: baseUrl };
   const lists = { include: request.include, exclude: request.exclude };
   const given = [
     ...Object.entries(fields).filter(([, value]) => value !== undefined),

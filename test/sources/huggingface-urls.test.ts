@@ -36,6 +36,21 @@ describe("which URLs are the hub's", () => {
     expect(hf!.parse({ provider: "HF", model: "a/b" }).url).toBe("https://mirror.example/hf/a/b");
   });
 
+  test("a server of one's own is refused, not passed over: another one would get the token", () => {
+    const baseUrl = "https://mirror.example";
+    const named = (provider: string) => ({ provider, model: "a/b", baseUrl });
+    for (const request of [named("huggingface"), named("mlx"), named("modelscope")]) {
+      const source = sources().find((one) => one.accepts(request));
+      expect(() => source?.parse(request)).toThrow(/^base_url does not go with/);
+    }
+    const url = { url: "https://example.com/m.gguf", baseUrl };
+    expect(() =>
+      sources()
+        .find((one) => one.accepts(url))
+        ?.parse(url),
+    ).toThrow(/^base_url does not go with/);
+  });
+
   test("model ids, URLs and keys that people see", () => {
     const [hf] = sources();
     const one = hf!.parse({ repoId: "a/b", filename: "sub/x y.gguf", revision: "refs/pr/2" });

@@ -25,6 +25,11 @@ export interface Dialect {
  */
 export function parseRequest(request: StartRequest, hub: Dialect): SourceRef {
   requestSecret(request);
+  if (request.baseUrl !== undefined)
+    refuse(
+      "base_url does not go with a repository: leave it out; the operator names the hub or a mirror of it at the start.",
+      "base_url",
+    );
   const named = namedBy(request, hub);
   const repo = hub.parseRepo(named.repo, named.param);
   if (request.revision !== undefined && named.revision !== undefined && request.revision !== named.revision)
