@@ -98,6 +98,7 @@ export class Engines {
         if (before && !this.#closed)
           await this.#write(spec.engineId, {
             state: error ? "failed" : "stopped",
+            endpoint: null,
             error: error?.message ?? null,
           });
         throw error ?? signal.reason;

@@ -292,6 +292,16 @@ describe("A16 llama-server: stop, start, remove, log", () => {
     expect((await world.product.downloads.engines.get("e"))?.parameters).toEqual({ n_ctx: 1 });
   });
 
+  test("created again in vain it has failed, and shows no address where nobody answers any more", async () => {
+    await using world = await open();
+    expect((await create(world, "e")).endpoint).toStartWith("http://127.0.0.1:");
+    world.program.order({ exitCode: 3 });
+    expect(await codeOf(create(world, "e", { parameters: { n_ctx: 7 } }))).toBe("engine_failed");
+    const engine = await world.product.downloads.engines.get("e");
+    expect(engine).toMatchObject({ state: "failed", endpoint: null });
+    expect(engine?.error).toContain("exited with code 3");
+  });
+
   test("the log is the last lines, bounded however much is said", async () => {
     await using world = await open();
     world.program.order({ chatter: 2000 });
