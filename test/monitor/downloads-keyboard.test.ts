@@ -56,7 +56,7 @@ describe.skipIf(!hasBrowser)("without a mouse", () => {
     await press(view, "Escape");
     await question.waitFor({ state: "detached" });
     expect((await world.daemon.one(fourth!.id)).state).toBe("queued");
-    expect(await focused(view)).toBe("fourth");
+    await until(async () => (await focused(view)) === "fourth", "the focus back on the row");
     await press(view, "Delete");
     await question.waitFor();
     for (let presses = 0; presses < 4; presses++) {
@@ -69,7 +69,7 @@ describe.skipIf(!hasBrowser)("without a mouse", () => {
     await rowOf(view, "fourth")
       .getByText(/^cancelled$/i)
       .waitFor();
-    expect(await focused(view)).toBe("fourth");
+    await until(async () => (await focused(view)) === "fourth", "the focus back on the row");
     await view.page.getByText("fourth cancelled").waitFor();
     await press(view, "r");
     await until(async () => (await world.daemon.one(fourth!.id)).state === "queued", "another try");
