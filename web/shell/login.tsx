@@ -8,7 +8,8 @@ import { ApiError } from "../state/api.ts";
 
 /** The server's words for a wrong key are for programs. */
 function told(reason: unknown): string {
-  if (reason instanceof ApiError && reason.status === 401) return "Wrong key: it is not the one that the server was started with.";
+  if (reason instanceof ApiError && reason.status === 401)
+    return "Wrong key: it is not the one that the server was started with.";
   return reason instanceof Error ? reason.message : String(reason);
 }
 

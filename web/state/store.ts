@@ -1,6 +1,6 @@
 /** All that is shown. One signal per download: an update draws one row, at most once a frame. */
 import { batch, computed, type ReadonlySignal, type Signal, signal } from "@preact/signals";
-import { oncePerFrame } from "./frames.ts";
+import { paced } from "./frames.ts";
 import { arrange, isMoved, isRestless, type View } from "./order.ts";
 import { prefs } from "./prefs.ts";
 import { Queue } from "./queue.ts";
@@ -63,7 +63,7 @@ const pending = new Map<string, DownloadItem | null>();
 /** What the server last said of those that are shown otherwise for the moment. */
 const truths = new Map<string, { truth: DownloadItem; pretended: Partial<DownloadItem> }>();
 const queue = new Queue();
-const planFlush = oncePerFrame(flush);
+const planFlush = paced(flush);
 
 type Listener = (after: DownloadItem, before: DownloadItem | undefined) => void;
 const listeners = new Set<Listener>();
@@ -74,20 +74,21 @@ export function onChange(listener: Listener): () => void {
   return () => void listeners.delete(listener);
 }
 
-/** News of a download; shown with the next frame. */
+/** News of a download; another state is shown with the next frame, progress a few times a second. */
 export function put(download: DownloadItem): void {
   const known = truths.get(download.id);
   if (known && known.truth.state !== download.state) truths.delete(download.id);
   else if (known) known.truth = download;
   const pretended = truths.get(download.id)?.pretended;
-  pending.set(download.id, pretended ? changed(download, pretended) : download);
-  planFlush();
+  const shown = pretended ? changed(download, pretended) : download;
+  pending.set(download.id, shown);
+  planFlush(peek(download.id)?.state !== shown.state);
 }
 
 export function drop(id: string): void {
   truths.delete(id);
   pending.set(id, null);
-  planFlush();
+  planFlush(true);
 }
 
 /** Newest of a download, shown or about to be. */
@@ -103,7 +104,7 @@ export function pretend(id: string, pretended: Partial<DownloadItem>): () => voi
   const mine = { truth, pretended };
   truths.set(id, mine);
   pending.set(id, changed(truth, pretended));
-  planFlush();
+  planFlush(true);
   return () => {
     if (truths.get(id) !== mine) return;
     truths.delete(id);
