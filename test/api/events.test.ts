@@ -40,7 +40,8 @@ describe("GET /v1/events", () => {
     expect(done).toMatchObject({ event: "download", data: { download: { progress: { percentage: 100 } } } });
     expect(done.data.previous_state).not.toBeNull();
     const steps = client.messages.filter(({ data }) => data.download?.model_id === "m.gguf");
-    expect(steps[0]?.data).toMatchObject({ previous_state: null, download: { state: "queued" } });
+    // A start that is acknowledged later than the claim is told as what it has become meanwhile (F221).
+    expect([null, "queued"]).toContain(steps[0]?.data.previous_state);
     expect(steps.filter(mine("downloading")).length).toBeGreaterThan(1);
     const bytes = steps.map(({ data }) => data.download.progress.downloaded_bytes);
     expect(bytes).toEqual(bytes.toSorted((a, b) => a - b));

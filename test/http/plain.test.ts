@@ -151,12 +151,15 @@ test("what an answer sends too much is neither its own nor the next one's", asyn
 });
 
 test("what comes between two requests ends the connection", async () => {
+  const ended = Promise.withResolvers<void>();
   using server = await serve((socket, _, count) => {
     socket.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", "latin1");
-    if (count === 1) setTimeout(() => socket.write("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged"), 5);
+    if (count > 1) return;
+    socket.once("close", ended.resolve);
+    setTimeout(() => socket.write("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged"), 100);
   });
   expect(await text(server.url)).toBe("ok");
-  await Bun.sleep(30);
+  await ended.promise;
   expect([await text(server.url), server.connections]).toEqual(["ok", 2]);
 });
 
