@@ -169,13 +169,16 @@ function observe(attempt: Attempt, file: File, watch: FileJournal): TransferObse
   const { meter } = attempt;
   const { journal } = attempt.tools;
   let connections = 0;
-  // Old receipts must be gone before a new validator vouches for them.
-  let reset: Promise<void> = Promise.resolve();
+  // Old receipts must be gone before a new validator vouches for them; false when they are not.
+  let reset = Promise.resolve(true);
   return {
     identified({ size, validator }) {
       file.validator = validator;
       if (size !== null && size !== file.size) void learnSize(attempt, file, size).catch(() => {});
-      reset = reset.then(() => journal.note(file.id, { validator, size: file.size }));
+      reset = reset.then((isClean) => {
+        if (isClean) journal.note(file.id, { validator, size: file.size });
+        return isClean;
+      });
     },
     written(start, length, gained) {
       watch.written(start, length);
@@ -190,7 +193,13 @@ function observe(attempt: Attempt, file: File, watch: FileJournal): TransferObse
       attempt.verifying.delete(file.id);
       attempt.warn(`${file.path}: started again from the beginning (${reason})`);
       if (attempt.row.state === "verifying") void attempt.write({ state: "downloading" }).catch(() => {});
-      reset = journal.reset(watch);
+      reset = journal.reset(watch).then(
+        () => true,
+        (error) => {
+          attempt.abort(toDownloadError(error));
+          return false;
+        },
+      );
     },
     verifying() {
       attempt.verifying.add(file.id);

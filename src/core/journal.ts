@@ -122,7 +122,8 @@ export class Journal {
     journal.unsynced = 0;
     journal.durable = undefined;
     journal.generation++;
-    await this.#flushing;
+    // A flush under way may bring some of them once more; whether it succeeds is for its own caller.
+    await this.#flushing?.catch(() => {});
     await this.#db.dropReceipts(journal.fileId);
   }
 

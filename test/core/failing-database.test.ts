@@ -185,3 +185,61 @@ test("what is briefly on its way leaves no receipts behind, however slow it is",
   ]);
   await db.close();
 });
+
+test("F24 F80 bytes that became void are forgotten also when watermarks cannot be written at that moment", async () => {
+  using dir = tempDir("journal");
+  const log = { debug() {}, info() {}, warn() {}, error() {} };
+  const real = await openDatabase({ dataDir: dir.path, clock: systemClock, log });
+  const row = await real.insert(draft());
+  if ("conflict" in row) throw new Error("conflict");
+  const rest = { target: null, validator: null, bytes: 0, error: null, completedAt: null };
+  const pending = { size: 200 * MB, digest: null, computed: null, verified: false, locator: "" };
+  const [file] = await real.putFiles(row.id, [
+    { downloadId: row.id, path: "f", state: "pending", ...pending, ...rest },
+  ]);
+  const id = file?.id as number;
+  const failing = Promise.withResolvers<void>();
+  const saveWritten: Hook = {
+    before: async (_, count) => {
+      if (count === 2) await failing.promise;
+    },
+  };
+  const journal = new Journal(interpose(real, { saveWritten }), systemClock, log);
+  const watch = journal.open(id, { path: "f", initialLength: 0 } as unknown as PartFile, [], 200 * MB);
+  watch.written(0, 100);
+  await journal.flush();
+  watch.written(0, 200);
+  const flushed = journal.flush().catch((error) => error);
+  const reset = journal.reset(watch);
+  failing.reject(diskTrouble());
+  await reset;
+  expect(((await flushed) as Error).message).toContain("reports an error");
+  expect(await real.receipts(id)).toEqual([]);
+  await real.close();
+});
+
+test("F24 F80 what is void and cannot be forgotten ends the attempt, and nothing else", async () => {
+  await using origin = await slowOrigin();
+  const unheard: unknown[] = [];
+  const hear = (reason: unknown) => void unheard.push(reason);
+  process.on("unhandledRejection", hear);
+  let refusals = 0;
+  const dropReceipts: Hook = {
+    before() {
+      if (++refusals === 1) throw diskTrouble();
+    },
+  };
+  const settings = { retry: { baseMs: 1, maxMs: 2, maxAttempts: 3 } };
+  await using product = await openProduct({ ...withHooks({ dropReceipts }), settings });
+  const { download } = await product.downloads.start({ url: origin.url("/slow.gguf") });
+  await product.has(download.id, MB);
+  origin.put({ path: "/slow.gguf", seed: 9, size: 8 * MB });
+  origin.down();
+  origin.up();
+  origin.limits.ratePerConnection = 1000 * MB;
+  origin.limits.rateTotal = 1000 * MB;
+  const done = await product.reaches(download.id, "completed", "failed");
+  process.off("unhandledRejection", hear);
+  expect([unheard, done.state, refusals > 0]).toEqual([[], "completed", true]);
+  expect(digest(done.localPath as string)).toBe(sha256Of(9, 8 * MB));
+});
