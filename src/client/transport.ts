@@ -102,7 +102,9 @@ export class Transport {
     const either = signal ? AbortSignal.any([signal, limit.signal]) : limit.signal;
     try {
       const answer = await this.open(method, path, { ...call, signal: either });
-      return await answer.text();
+      return await answer.text().catch((cause) => {
+        throw new ConnectionError(`The answer of ${this.#where} broke off; ask again`, { cause });
+      });
     } catch (error) {
       signal?.throwIfAborted();
       if (!limit.signal.aborted) throw error;

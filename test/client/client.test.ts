@@ -149,6 +149,14 @@ describe("errors", () => {
     expect(await rejection(new Modelhaul({ baseUrl: stranger.url.href }).downloads.list())).toBeInstanceOf(
       ConnectionError,
     );
+    const half = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{";
+    using breaking = Bun.listen({
+      hostname: "127.0.0.1",
+      port: 0,
+      socket: { data: (socket) => void socket.end(half) },
+    });
+    const cut = new Modelhaul({ baseUrl: `http://127.0.0.1:${breaking.port}` }).downloads.list();
+    expect(await rejection(cut)).toBeInstanceOf(ConnectionError);
     using slow = Bun.serve({ port: 0, fetch: () => new Promise<Response>(() => {}) });
     const late = await rejection<ConnectionError>(
       new Modelhaul({ baseUrl: slow.url.href, timeoutMs: 50 }).downloads.list(),
