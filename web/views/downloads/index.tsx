@@ -1,4 +1,7 @@
 import "./downloads.css";
+import "./rows.css";
+import "./details.css";
+import "./narrow.css";
 import { Button } from "../../parts/button.tsx";
 import { Empty, ErrorBox, Loading } from "../../parts/states.tsx";
 import { connection } from "../../state/connection.ts";
