@@ -88,12 +88,16 @@ export class Sweeper {
 
   async #sweepPartials(endedBefore: number): Promise<void> {
     const { db } = this.#tools;
+    const isOver = ({ endedAt, bytes, filesDone, filesTotal }: Download): boolean =>
+      (endedAt ?? 0) <= endedBefore && bytes > 0 && filesDone < filesTotal;
     let cursor: string | null | undefined;
     do {
       const page = await db.list({ states: ["failed"] }, { limit: BATCH, ...(cursor ? { cursor } : {}) });
-      for (const row of page.items) {
-        const over = (row.endedAt ?? 0) <= endedBefore;
-        if (over && row.bytes > 0 && row.filesDone < row.filesTotal) await this.#dropPartials(row);
+      for (const listed of page.items) {
+        if (!isOver(listed)) continue;
+        // A page takes its time: one that is being tried again by now needs what it has.
+        const row = await db.get(listed.id);
+        if (row?.state === "failed" && isOver(row)) await this.#dropPartials(row);
       }
       cursor = page.nextCursor;
     } while (cursor);

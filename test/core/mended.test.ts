@@ -7,6 +7,7 @@ import type { PartFile } from "../../src/core/ports.ts";
 import { openDatabase } from "../../src/db/index.ts";
 import { draft } from "../db/rows.ts";
 import { sha256Of } from "../support/bytes.ts";
+import { type Hook, interpose } from "../support/database.ts";
 import { ggufRepo, startHub } from "../support/hub.ts";
 import { startOrigin } from "../support/origin.ts";
 import { openProduct } from "../support/product.ts";
@@ -146,4 +147,37 @@ test("I7 a request that is refused leaves no token behind", async () => {
   expect(await codeOf(refused)).toBe("model_id_conflict");
   const left = readdirSync(`${product.dir}/data`).map((name) => readFileSync(`${product.dir}/data/${name}`));
   expect(left.some((bytes) => bytes.includes(token))).toBe(false);
+});
+
+test("A6 partial data that is swept just when its download is tried again is not taken from under it", async () => {
+  await using origin = await slowOrigin();
+  const hooks: { list?: Hook } = {};
+  const settings = { retry: { baseMs: 1, maxMs: 2, maxAttempts: 1 } };
+  await using product = await openProduct({
+    database: (db) => interpose(db, hooks),
+    keepPartialsMs: 0,
+    settings,
+  });
+  const { download } = await product.downloads.start({ url: origin.url("/slow.gguf") });
+  await product.has(download.id, MB);
+  const retried = Promise.withResolvers<void>();
+  hooks.list = {
+    async after([filter]) {
+      const { states } = filter as { states?: string[] };
+      if (states?.join() !== "failed") return;
+      if ((await product.db.get(download.id))?.state !== "failed") return;
+      delete hooks.list;
+      origin.up();
+      await product.downloads.retry(download.id);
+      await product.has(download.id, 3 * MB);
+      retried.resolve();
+    },
+  };
+  origin.down();
+  await retried.promise;
+  origin.limits.ratePerConnection = 1000 * MB;
+  origin.limits.rateTotal = 1000 * MB;
+  const done = await product.reaches(download.id, "completed", "failed");
+  expect([done.state, done.error]).toEqual(["completed", null]);
+  expect(digest(done.localPath as string)).toBe(sha256Of(3, 8 * MB));
 });
