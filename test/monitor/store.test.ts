@@ -111,8 +111,11 @@ describe("the store", () => {
     flush();
     put(download({ id: "t", state: "completed" }));
     flush();
+    put(download({ id: "u", state: "queued" }));
+    put(download({ id: "u", state: "failed" }));
+    flush();
     end();
-    expect(told).toEqual(["undefined downloading", "downloading completed"]);
+    expect(told).toEqual(["undefined downloading", "downloading completed", "queued failed"]);
   });
 
   test("ten thousand downloads come, move and go in moments", () => {

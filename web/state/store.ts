@@ -62,13 +62,15 @@ export function* items(): Generator<DownloadItem> {
 const pending = new Map<string, DownloadItem | null>();
 /** What the server last said of those that are shown otherwise for the moment. */
 const truths = new Map<string, { truth: DownloadItem; pretended: Partial<DownloadItem> }>();
+/** Those that came and became something else before they were shown: as they came. */
+const begun = new Map<string, DownloadItem>();
 const queue = new Queue();
 const planFlush = paced(flush);
 
 type Listener = (after: DownloadItem, before: DownloadItem | undefined) => void;
 const listeners = new Set<Listener>();
 
-/** Called for each download as it is shown, after the frame's changes; for what is told of changes. */
+/** Called for each download as it is shown, with what it was before; for what is told of changes. */
 export function onChange(listener: Listener): () => void {
   listeners.add(listener);
   return () => void listeners.delete(listener);
@@ -80,6 +82,8 @@ export function put(download: DownloadItem): void {
   if (known && known.truth.state !== download.state) truths.delete(download.id);
   else if (known) known.truth = download;
   const pretended = truths.get(download.id)?.pretended;
+  const waiting = pending.get(download.id);
+  if (waiting && waiting.state !== download.state && !rows.has(download.id)) begun.set(download.id, waiting);
   const shown = pretended ? changed(download, pretended) : download;
   pending.set(download.id, shown);
   planFlush(peek(download.id)?.state !== shown.state);
@@ -157,10 +161,11 @@ export function flush(): void {
     if (change.isNewSet || change.isMoved) shape.value += 1;
     else if (change.isRestless) planReshape();
     sums.value = total;
+    begun.clear();
 
     function show(after: DownloadItem): void {
       const known = rows.get(after.id);
-      told.push([after, known?.peek()]);
+      told.push([after, known?.peek() ?? begun.get(after.id)]);
       if (known) known.value = after;
       else rows.set(after.id, signal<DownloadItem | undefined>(after));
     }
