@@ -16,7 +16,12 @@ interface Asset {
   cache: string;
   /** Pages of other origins may load it. */
   isPublic?: boolean;
+  /** Made when it is first asked for. */
+  gzipped?: Uint8Array<ArrayBuffer>;
 }
+
+/** Below this it is not worth it. */
+const LEAST_GZIPPED = 1024;
 
 /** Its name holds the hash of its content. */
 const FOREVER = "public, max-age=31536000, immutable";
@@ -48,17 +53,27 @@ export async function createWebAssets(): Promise<WebAssets> {
   return {
     lookup(path, request) {
       const asset = assets.get(path);
-      if (asset === undefined) return undefined;
-      const known = request?.headers.get("if-none-match") === asset.etag;
-      return new Response(known ? null : asset.bytes, {
-        status: known ? 304 : 200,
-        headers: headersOf(asset),
-      });
+      return asset && answer(asset, request?.headers ?? new Headers());
     },
   };
 }
 
-function headersOf({ type, etag, cache, isPublic }: Asset): Record<string, string> {
+/** Each encoding is a representation of its own, with its own tag (RFC 9110 §8.8.3.3). */
+function answer(asset: Asset, wanted: Headers): Response {
+  const isGzip = asset.bytes.length >= LEAST_GZIPPED && takesGzip(wanted.get("accept-encoding"));
+  const etag = isGzip ? asset.etag.replace(/"$/, '-gzip"') : asset.etag;
+  const headers = { ...headersOf(asset), ETag: etag, ...(isGzip && { "Content-Encoding": "gzip" }) };
+  if (wanted.get("if-none-match") === etag) return new Response(null, { status: 304, headers });
+  if (isGzip) asset.gzipped ??= Bun.gzipSync(asset.bytes);
+  return new Response((isGzip && asset.gzipped) || asset.bytes, { headers });
+}
+
+const takesGzip = (accepted: string | null): boolean =>
+  (accepted ?? "")
+    .split(",")
+    .some((one) => /^\s*(gzip|\*)\s*(;|$)/i.test(one) && !/;\s*q=0(\.0*)?\s*$/i.test(one));
+
+function headersOf({ type, cache, isPublic }: Asset): Record<string, string> {
   return {
     "Content-Type": type,
     "Content-Security-Policy": POLICY,
@@ -67,7 +82,7 @@ function headersOf({ type, etag, cache, isPublic }: Asset): Record<string, strin
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cache-Control": cache,
     ...(isPublic && { "Cross-Origin-Resource-Policy": "cross-origin" }),
-    ETag: etag,
+    Vary: "Accept-Encoding",
   };
 }
 

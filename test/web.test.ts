@@ -20,6 +20,26 @@ describe("the page from source", () => {
     expect(assets.lookup("/", request)?.status).toBe(304);
   });
 
+  test("comes gzipped to who takes that, under a tag of its own", async () => {
+    const ask = (headers: Record<string, string>) =>
+      assets.lookup("/embed.js", new Request("http://localhost/", { headers }));
+    const plain = ask({});
+    const gzipped = ask({ "Accept-Encoding": "br, gzip;q=0.8" });
+    const refused = ask({ "Accept-Encoding": "gzip;q=0" });
+    expect([plain, gzipped, refused].map((it) => it?.headers.get("content-encoding"))).toEqual([
+      null,
+      "gzip",
+      null,
+    ]);
+    expect(gzipped?.headers.get("vary")).toBe("Accept-Encoding");
+    const etag = gzipped?.headers.get("etag") ?? "";
+    expect(etag).not.toBe(plain?.headers.get("etag") ?? "");
+    const text = new TextDecoder().decode(Bun.gunzipSync((await gzipped?.bytes()) ?? new Uint8Array()));
+    expect(text).toBe((await plain?.text()) ?? "");
+    expect(ask({ "Accept-Encoding": "gzip", "If-None-Match": etag })?.status).toBe(304);
+    expect(ask({ "If-None-Match": etag })?.status).toBe(200);
+  });
+
   test("is nothing but its own files", () => {
     for (const path of ["", "/index.html", "/../package.json", "/app.tsx", "//", "/constructor"])
       expect(assets.lookup(path)).toBeUndefined();

@@ -17,4 +17,6 @@ keepLook();
 watchEnds();
 connect();
 tick();
-render(<App />, document.getElementById("app") as HTMLElement);
+const root = document.getElementById("app") as HTMLElement;
+root.replaceChildren();
+render(<App />, root);

@@ -157,7 +157,7 @@ export class Dispatcher {
     if (!headers.has("cache-control")) headers.set("Cache-Control", isPage ? "no-cache" : "no-store");
     if (!headers.has("cross-origin-resource-policy"))
       headers.set("Cross-Origin-Resource-Policy", "same-origin");
-    headers.set("Vary", "Origin");
+    headers.append("Vary", "Origin");
     if (this.#parts.context.guard.mayRead(request)) allowReading(headers);
   }
 }

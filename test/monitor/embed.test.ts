@@ -137,7 +137,7 @@ describe.skipIf(!hasBrowser)("R164 the button on another origin's page", () => {
     await view.button("Cancel").waitFor();
     await view.page.keyboard.press("Tab");
     await view.page.keyboard.press("Enter");
-    await view.page.getByText("Cancel, and delete what has arrived?").waitFor();
+    await status(view, "Cancel, and delete what has arrived?").waitFor({ state: "attached" });
     await view.page.keyboard.press("Escape");
     await view.button("Pause").waitFor();
     await view.page.keyboard.press("Enter");
