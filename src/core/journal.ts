@@ -185,7 +185,10 @@ export class Journal {
       const now = this.#clock.monotonic();
       for (const journal of this.#open.values()) {
         const due = now - journal.syncedAt >= DURABLE_EVERY_MS || journal.unsynced >= DURABLE_EVERY_BYTES;
-        if (due && journal.unsynced > 0 && !journal.syncing && !journal.brief) void this.#sync(journal);
+        if (due && journal.unsynced > 0 && !journal.syncing && !journal.brief)
+          void this.#sync(journal).catch((error) =>
+            this.#log.error("could not record what is on disk", { error: String(error) }),
+          );
       }
     } catch (error) {
       this.#log.error("could not write watermarks", { error: String(error) });

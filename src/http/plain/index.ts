@@ -21,7 +21,8 @@ export function createPlainHttp(): PlainHttp {
   const pool = new Pool();
   return {
     async ask(hop, address, signal) {
-      const key = `${address.address} ${portOf(hop.url)}`;
+      // By name as well: one host's connection never carries what was asked of another one.
+      const key = `${hop.url.host} ${address.address} ${portOf(hop.url)}`;
       for (let kept = pool.take(key); kept; kept = pool.take(key)) {
         try {
           return await converse(kept, hop, signal, key, pool);
