@@ -78,12 +78,13 @@ function Name({ download, isOpen }: { download: DownloadItem; isOpen: boolean })
         type="button"
         class="dl-title"
         title={model_id}
+        aria-label={plain(model_id)}
         aria-expanded={isOpen}
         tabIndex={tabOf(id)}
         onClick={() => toggleDetails(id)}
       >
         <Icon name="chevron" size={12} />
-        <span>{plain(model_id)}</span>
+        <Id text={plain(model_id)} />
       </button>
       {trouble?.final ? (
         <span class="dl-sub dl-trouble" title={trouble.message}>
@@ -93,6 +94,17 @@ function Name({ download, isOpen }: { download: DownloadItem; isOpen: boolean })
         <span class="dl-sub">{subWords(download)}</span>
       )}
     </div>
+  );
+}
+
+/** Names of one repository differ in their last part: of what is too long the front goes first. */
+function Id({ text }: { text: string }) {
+  const at = text.lastIndexOf("/") + 1;
+  return (
+    <span class="dl-id">
+      <span>{text.slice(0, at)}</span>
+      <span>{text.slice(at)}</span>
+    </span>
   );
 }
 
