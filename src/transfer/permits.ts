@@ -68,7 +68,8 @@ export class Permits {
   /** A permit, at once where there is room. Rejects with the signal's reason. */
   acquire(download: string, rank: number, host: string, signal: AbortSignal): Permit | Promise<Permit> {
     if (signal.aborted) return Promise.reject(signal.reason);
-    if (!this.turns.has(download) && this.fits(download, host)) return this.grant(download, host);
+    const now = this.clock.monotonic();
+    if (!this.turns.has(download) && this.fits(download, host, now)) return this.grant(download, host);
     return new Promise((resolve, reject) => {
       const give = (permit: Permit): void => {
         signal.removeEventListener("abort", leave);
@@ -97,7 +98,7 @@ export class Permits {
     host.gatedUntil = Math.max(host.gatedUntil, now + wait);
     host.halfOpen = true;
     host.why = why;
-    this.schedule();
+    this.schedule(now);
     return host.gatedUntil - now;
   }
 
@@ -121,10 +122,12 @@ export class Permits {
 
   /** Limits were changed. */
   pump(): void {
+    // One look at the clock: a gate that opens between two would be found closed by one, and past by the other.
+    const now = this.clock.monotonic();
     for (let moved = true; moved; ) {
       moved = false;
       for (const [download, queue] of [...this.turns]) {
-        const next = queue.findIndex((waiter) => this.fits(download, waiter.host));
+        const next = queue.findIndex((waiter) => this.fits(download, waiter.host, now));
         if (next < 0) continue;
         const [waiter] = queue.splice(next, 1) as [Waiter];
         this.turns.delete(download);
@@ -133,19 +136,19 @@ export class Permits {
         moved = true;
       }
     }
-    this.schedule();
+    this.schedule(now);
   }
 
   close(): void {
     this.closing.abort();
   }
 
-  private fits(download: string, name: string): boolean {
+  private fits(download: string, name: string, now: number): boolean {
     const { total, perDownload } = this.limits;
     if (this.active >= total || (this.perDownload.get(download) ?? 0) >= perDownload) return false;
     const host = this.hosts.get(name);
     if (!host) return true;
-    if (host.gatedUntil > this.clock.monotonic()) return false;
+    if (host.gatedUntil > now) return false;
     return host.active < (host.halfOpen ? 1 : Math.min(host.limit, this.limits.perHost));
   }
 
@@ -248,10 +251,9 @@ export class Permits {
     if (queue?.length === 0) this.turns.delete(waiter.download);
   }
 
-  /** Looks again when the next gate opens. */
-  private schedule(): void {
+  /** Looks again when the next gate opens that was closed at `now`. */
+  private schedule(now: number): void {
     if (this.turns.size === 0) return;
-    const now = this.clock.monotonic();
     let next = Number.POSITIVE_INFINITY;
     for (const { gatedUntil } of this.hosts.values()) if (gatedUntil > now) next = Math.min(next, gatedUntil);
     if (next >= this.wakesAt) return;

@@ -170,3 +170,16 @@ test("F47 F71 a hub that redirects well is trusted again, though no body ever co
   (await wanted[1]!).moveTo("cdn");
   expect(await granted(wanted)).toEqual([true, true, true, true, true]);
 });
+
+test("F46 a gate that opens while it is being looked at leaves nobody waiting", async () => {
+  const { clock, all, ask } = permits();
+  all.gate("h", limited, 100);
+  const permit = ask();
+  await clock.asleep();
+  // The timer comes a moment early, as timers do, and the gate opens between two looks at the clock.
+  const looks = [99.999, 100.001];
+  clock.monotonic = () => looks.shift() ?? 101;
+  await clock.advance(100);
+  await clock.advance(100);
+  expect(await granted([permit])).toEqual([true]);
+});
