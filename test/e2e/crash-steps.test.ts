@@ -21,10 +21,15 @@ const CALLS: Record<string, string> = {
   symlink: "?symlink,symlinkat",
 };
 
+/** Calls that we make synchronously. */
+const ON_FIRST_THREAD = new Set(["fchmod"]);
+
 /** A tracer that kills the process at the first system call of a kind (on this path), before it takes place. */
 function killedAt(call: string, path?: string): string[] {
   const only = path === undefined ? [] : ["-P", path];
-  const quiet = ["-f", "-qqq", "--seccomp-bpf", "-o", "/dev/null", "-e", "signal=none"];
+  const quiet = ["-f", "-qqq", "-o", "/dev/null", "-e", "signal=none"];
+  // The filter makes the tracer fast, but lets the first thread's calls pass.
+  if (!ON_FIRST_THREAD.has(call)) quiet.unshift("--seccomp-bpf");
   const calls = CALLS[call] ?? call;
   return ["strace", ...quiet, ...only, "-e", `trace=${calls}`, "-e", `inject=${calls}:signal=SIGKILL:when=1`];
 }
