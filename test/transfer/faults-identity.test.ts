@@ -44,7 +44,8 @@ test.each([1, 8])(
   "F24 the file is replaced in flight, %d connections: begun again, never mixed",
   async (connections) => {
     it.transfer.setConnections(connections);
-    origin.on({ nth: { from: 3 } }, ...replaced);
+    // How much the second request asks for depends on the speed: it may be all the rest.
+    origin.on({ nth: { from: 2 } }, ...replaced);
     const { end, witness, path } = await attempt(it, { url: origin.url("/m") });
     it.transfer.setConnections(8);
     expect([end, witness.restarts.length, witness.bytes]).toEqual(["done", 1, SIZE]);
