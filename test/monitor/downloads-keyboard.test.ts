@@ -72,7 +72,12 @@ describe.skipIf(!hasBrowser)("without a mouse", () => {
     await until(async () => (await focused(view)) === "fourth", "the focus back on the row");
     await view.page.getByText("fourth cancelled").waitFor();
     await press(view, "r");
-    await until(async () => (await world.daemon.one(fourth!.id)).state === "queued", "another try");
+    await until(async () => {
+      const { state } = await world.daemon.one(fourth!.id);
+      if (state === "queued") return true;
+      const row = await rowOf(view, "fourth").textContent();
+      throw new Error(`${state}, the focus on ${await focused(view)}, the row says ${row}`);
+    }, "another try");
   });
 
   test("details, pause, resume and the buttons of a row", async () => {

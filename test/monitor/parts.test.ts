@@ -88,7 +88,7 @@ describe.skipIf(!hasBrowser)("parts that every view is made of", () => {
       }
       await view.page.keyboard.press("Escape");
       await question.waitFor({ state: "detached" });
-      expect(await focusName(view)).toBe("Cancel part-3");
+      await until(async () => (await focusName(view)) === "Cancel part-3", "the focus where it was");
       expect((await world.daemon.one("part-3")).state).toBe("queued");
       await view.page.keyboard.press("Enter");
       await view.button("Cancel download", question).click();
