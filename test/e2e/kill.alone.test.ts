@@ -5,8 +5,9 @@ import { generated } from "../support/bytes.ts";
 import { Daemon, startDaemon } from "../support/daemon.ts";
 import { type FileSpec, startHub } from "../support/hub.ts";
 import { startOriginProcess } from "../support/origin/process.ts";
+import { randomOf } from "../support/random.ts";
 import { tempDir } from "../support/temp.ts";
-import { filesBelow, partials, randomOf, seedOfRun, sha256File } from "./support.ts";
+import { filesBelow, partials, seedOfRun, sha256File } from "./support.ts";
 
 const SIZE = 64 << 20;
 const PATH = "/model.gguf";

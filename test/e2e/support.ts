@@ -24,17 +24,6 @@ export function filesBelow(dir: string): string[] {
 /** Partial files below a folder. */
 export const partials = (dir: string): string[] => filesBelow(dir).filter((it) => it.endsWith(".part"));
 
-/** Numbers in [0, 1) that are the same for the same seed (mulberry32). */
-export function randomOf(seed: number): () => number {
-  let state = seed | 0;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 /** Seed of this run: from TEST_SEED, else a new one. Printed, so that a failure can be seen again. */
 export function seedOfRun(what: string): number {
   const seed = Number(process.env.TEST_SEED ?? Math.floor(Math.random() * 2 ** 31));
