@@ -114,6 +114,29 @@ describe.skipIf(!hasBrowser)("without a mouse", () => {
     expect(await view.page.evaluate(() => document.activeElement?.ariaLabel)).toBe("More for only");
   });
 
+  test("what is pressed while a command is under way is done after it", async () => {
+    slow(world);
+    const { id } = await begin(world, 0, "only");
+    await world.daemon.until(id, "downloading");
+    const view = await world.open();
+    const answered = Promise.withResolvers<void>();
+    await view.page.route("**/pause", async (route) => {
+      const answer = await route.fetch();
+      await answered.promise;
+      await route.fulfill({ response: answer });
+    });
+    await rowOf(view, "only").waitFor();
+    await tabToList(view);
+    await press(view, "p");
+    await world.daemon.until(id, "paused");
+    await rowOf(view, "only")
+      .getByText(/^paused$/i)
+      .waitFor();
+    await press(view, "p");
+    answered.resolve();
+    await world.daemon.until(id, "downloading");
+  });
+
   test("several are selected and paused at once; Escape selects none", async () => {
     slow(world);
     const all = await line(world, ["one", "two", "three", "four"]);

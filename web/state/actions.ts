@@ -41,18 +41,25 @@ function workOn(id: string): Signal<boolean> {
 /** Whether something is being done to this download, file or engine; reading it subscribes. */
 export const busy = (id: string): boolean => workOn(id).value;
 
+const nothing = (): void => {};
+/** Ends of what is being done now; never reject. */
+const ends = new Map<string, Promise<void>>();
+
 /** Runs one piece of work for an id; a second one at the same time is not begun. Undefined when it failed. */
 export async function attempt<T>(id: string, work: () => Promise<T>): Promise<T | undefined> {
   const isBusy = workOn(id);
   if (isBusy.peek()) return undefined;
   isBusy.value = true;
   try {
-    return await work();
+    const task = work();
+    ends.set(id, task.then(nothing, nothing));
+    return await task;
   } catch (error) {
     tell(error);
     return undefined;
   } finally {
     isBusy.value = false;
+    ends.delete(id);
   }
 }
 
@@ -74,8 +81,11 @@ const OPTIMISTIC: Record<Verb, State> = {
 /** A command is done when it is answered (A21); the event that says so may be a moment behind. */
 const BEHIND_MS = 1_000;
 
+/** One command after the other: what a reader presses meanwhile is done next, if the state allows it by then. */
 async function run(verb: Verb, id: string): Promise<boolean> {
-  if (busy(id)) return false;
+  while (ends.has(id)) await ends.get(id);
+  const state = peek(id)?.state;
+  if (state === undefined || !may(verb, state)) return false;
   const truth = pretend(id, { state: OPTIMISTIC[verb], speed: 0, connections: 0 });
   const done = await attempt(id, async () => server.downloads[verb](id));
   if (done) setTimeout(truth, BEHIND_MS);
