@@ -205,10 +205,18 @@ describe.skipIf(!hasBrowser)("with the mouse", () => {
     await rowOf(view, "fourth").waitFor();
     const grip = rowOf(view, "fourth").getByTitle("Drag to reorder");
     await grip.scrollIntoViewIfNeeded();
-    const [from, to] = [await grip.boundingBox(), await rowOf(view, "second").boundingBox()];
-    await view.page.mouse.move(from!.x + from!.width / 2, from!.y + from!.height / 2);
+    const from = (await grip.boundingBox())!;
+    await view.page.mouse.move(from.x + from.width / 2, from.y + from.height / 2);
     await view.page.mouse.down();
-    await view.page.mouse.move(to!.x + 60, to!.y + 10, { steps: 5 });
+    // Near its edges the list scrolls by itself: the row is followed to where it is by now.
+    const upperHalf = async () => {
+      const { x, y } = (await rowOf(view, "second").boundingBox())!;
+      return { x: x + 60, y: y + 10 };
+    };
+    for (let seen = { x: 0, y: 0 }, at = await upperHalf(); at.y !== seen.y; at = await upperHalf()) {
+      await view.page.mouse.move(at.x, at.y, { steps: 5 });
+      seen = at;
+    }
     await view.page.mouse.up();
     await until(async () => (await names(view)).join() === "first,fourth,second,third", "the new order");
     await until(async () => (await world.daemon.one(all[3]!.id)).position === 1, "the server's order");
