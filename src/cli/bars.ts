@@ -1,6 +1,7 @@
 import { MultiBar, type SingleBar } from "cli-progress";
 import { isFinished } from "../core/download.ts";
-import { type Display, waitingFor } from "./display.ts";
+import { waitingFor } from "./describe.ts";
+import type { Display } from "./display.ts";
 import { bar, fit, percent, safe, size, speed, time } from "./format.ts";
 import type { Terminal } from "./terminal.ts";
 import type { WireDownload } from "./wire.ts";

@@ -1,6 +1,7 @@
 /** Follows downloads until they have ended. */
 import { isFinished } from "../core/download.ts";
-import { type Display, waitingFor } from "./display.ts";
+import { waitingFor } from "./describe.ts";
+import type { Display } from "./display.ts";
 import { EXIT, exitFor } from "./exit.ts";
 import { safe } from "./format.ts";
 import type { WatchEvent, WireDownload } from "./wire.ts";

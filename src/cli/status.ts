@@ -1,5 +1,5 @@
 import { type AddCommand, clientOf } from "./context.ts";
-import { describe } from "./display.ts";
+import { describe } from "./describe.ts";
 import { EXIT } from "./exit.ts";
 import { percent, safe, size } from "./format.ts";
 import { addOptions, CLIENT_OPTIONS } from "./options.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { frame } from "../../src/cli/bars.ts";
-import { describe as inWords } from "../../src/cli/display.ts";
+import { describe as inWords } from "../../src/cli/describe.ts";
 import { combined, EXIT, exitFor } from "../../src/cli/exit.ts";
 import { bar, fit, percent, safe, size, table, time } from "../../src/cli/format.ts";
 import type { WireDownload } from "../../src/cli/wire.ts";
