@@ -1,5 +1,8 @@
 import type { Rig } from "../rig.ts";
+import { kill } from "./kill.ts";
+import { order } from "./order.ts";
 import { race } from "./race.ts";
+import { stop } from "./stop.ts";
 
 /** Every rig there is; a new one is one file and one line here. */
-export const RIGS: readonly Rig[] = [race];
+export const RIGS: readonly Rig[] = [kill, order, race, stop];
