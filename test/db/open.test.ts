@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { systemClock } from "../../src/core/clock.ts";
 import { openDatabase } from "../../src/db/index.ts";
 import { STEPS } from "../../src/db/migrate.ts";
-import { connect } from "../../src/db/sqlite.ts";
+import { connect, isSafeToShare, sqliteVersion } from "../../src/db/sqlite.ts";
 import { Store } from "../../src/db/store.ts";
 import { child } from "./child.ts";
 import { fileDraft, insert, recordingLog } from "./rows.ts";
@@ -179,6 +179,26 @@ describe("an existing database", () => {
     const raw = new Sqlite(join(dataDir, "state.db"), { readonly: true });
     expect(raw.query("SELECT value FROM meta WHERE key = 'a'").values()).toEqual([["2999"]]);
     raw.close();
+  });
+
+  test.each([
+    ["3.7.0", false],
+    ["3.43.2", false],
+    ["3.50.9", false],
+    ["3.51.2", false],
+    ["3.51.3", true],
+    ["3.51.10", true],
+    ["3.53.0", true],
+    ["4.0.0", true],
+  ])("F104 SQLite %s may have two writers on one database: %p", (version, isSafe) => {
+    expect(isSafeToShare(version)).toBe(isSafe);
+  });
+
+  test("F104 the SQLite that is built in is one of those", async () => {
+    expect([sqliteVersion(), isSafeToShare()]).toEqual([expect.stringMatching(/^\d+\.\d+\.\d+$/), true]);
+    const log = recordingLog();
+    await open({ log });
+    expect(log.lines).toEqual([]);
   });
 
   test("after an orderly close the whole file is not looked through again", async () => {
