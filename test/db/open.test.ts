@@ -72,10 +72,17 @@ describe("the data directory", () => {
     await insert(await open({ dataDir }));
   });
 
-  test("a lock file left behind by anything is no obstacle (I5)", async () => {
+  test.each([
+    ["empty", ""],
+    ["with zeros in it", "\0".repeat(5000)],
+    ["with something else in it", "not a database, not by far".repeat(400)],
+  ])("F101 a lock file %s is no obstacle, and a lock all the same (I5)", async (_, content) => {
     const dataDir = tempDir();
-    writeFileSync(join(dataDir, "lock.db"), "");
-    await open({ dataDir });
+    writeFileSync(join(dataDir, "lock.db"), content);
+    await insert(await open({ dataDir }));
+    await expect(open({ dataDir })).rejects.toMatchObject({ code: "locked" });
+    const second = child("hold", dataDir);
+    expect(await second.line()).toBe("error locked");
   });
 });
 
