@@ -15,7 +15,7 @@ import type { Clock } from "../core/ports.ts";
 import { isBusy, isCorrupt, toDatabaseError } from "./errors.ts";
 
 /** An earlier process may be on its way out; one that stays is reported within a second (F109). */
-const PATIENCE_MS = 700;
+const PATIENCE_MS = 500;
 const STEP_MS = 50;
 
 export interface Lock {
