@@ -14,6 +14,7 @@ import { Journal } from "./core/journal.ts";
 import type { Http, Log } from "./core/ports.ts";
 import type { SettingsPatch } from "./core/settings.ts";
 import { beginStartup, judgeStartup, type StartupEntry } from "./core/startup.ts";
+import { backupDatabase } from "./db/backup.ts";
 import { openDatabase } from "./db/index.ts";
 import { createRuntimes } from "./engines/index.ts";
 import { createHttp } from "./http/index.ts";
@@ -194,5 +195,6 @@ const readText = (path: string): string => readFileSync(path, "utf8");
 process.exitCode = await run(process.argv.slice(2), {
   loadConfig: (flags, purpose) => loadConfig(flags, environment, readText, { ...(purpose && { purpose }) }),
   openService,
+  backup: backupDatabase,
   connect,
 });

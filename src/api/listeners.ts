@@ -2,6 +2,7 @@ import type { Server } from "bun";
 import type { Log } from "../core/ports.ts";
 import type { SocketData } from "./family.ts";
 import { isLoopback, type Listening } from "./hosts.ts";
+import { Reserve } from "./reserve.ts";
 import { FRAME_LIMIT } from "./socket.ts";
 
 type Fetch = (request: Request, server: Server<SocketData>) => Promise<Response>;
@@ -21,11 +22,19 @@ const NO_LIMIT = 2 ** 40;
 /** Buffered bytes of one socket after which Bun closes it; a snapshot under way may exceed it. */
 const SOCKET_BUFFER = 1024 * 1024;
 const STOP_MS = 1000;
+/** How often it is looked whether descriptors are left. */
+const LOOK_MS = 500;
 
 /** The servers of this process: all listeners share one handler. */
 export class Listeners {
   readonly #servers: Server<SocketData>[] = [];
+  /** They accept nobody any more, and serve those who were there. */
+  readonly #retired = new Set<Server<SocketData>>();
   readonly #log: Log;
+  /** What is bound, also while nobody is accepted. */
+  #bound: Listening[] = [];
+  #reserve: Reserve | undefined;
+  #timer: Timer | undefined;
 
   constructor(log: Log) {
     this.#log = log;
@@ -33,7 +42,7 @@ export class Listeners {
 
   /** What is bound now, with real ports. */
   get bound(): Listening[] {
-    return this.#servers.map(({ hostname, port }) => ({ hostname: hostname ?? "", port: port ?? 0 }));
+    return this.#bound;
   }
 
   /** Binds all or none; an optional one that cannot be bound is left out. Throws with the address in the message. */
@@ -49,12 +58,54 @@ export class Listeners {
       for (const server of this.#servers.splice(0)) void server.stop(true);
       throw error;
     }
+    this.#bound = this.#servers.map(({ hostname, port }) => ({ hostname: hostname ?? "", port: port ?? 0 }));
+    this.#reserve = new Reserve();
+    this.#timer = setInterval(() => this.#look(fetch), LOOK_MS);
+    this.#timer.unref();
     return this.bound;
+  }
+
+  /**
+   * With no descriptor left a listener can neither accept nor refuse: it would only keep a core busy. So it is closed,
+   * and what was kept back is there for the downloads (F113).
+   */
+  #look(fetch: Fetch): void {
+    const reserve = this.#reserve;
+    if (reserve === undefined) return;
+    if (this.#servers.length > 0 && reserve.isAllThatIsLeft) {
+      for (const server of this.#servers.splice(0)) this.#retire(server);
+      reserve.release();
+      this.#log.warn(
+        "No file descriptor is left: new clients are refused until some are free. Raise the limit of open files (ulimit -n, or LimitNOFILE= of a systemd unit).",
+      );
+    } else if (this.#servers.length === 0 && reserve.regain()) this.#acceptAgain(fetch, reserve);
+  }
+
+  #retire(server: Server<SocketData>): void {
+    this.#retired.add(server);
+    void server.stop().then(() => this.#retired.delete(server));
+  }
+
+  #acceptAgain(fetch: Fetch, reserve: Reserve): void {
+    try {
+      for (const { hostname, port } of this.#bound) this.#servers.push(serve(hostname, port, fetch));
+      this.#log.info("New clients are accepted again.");
+    } catch (error) {
+      // Tried again with the next look.
+      for (const server of this.#servers.splice(0)) void server.stop(true);
+      reserve.release();
+      this.#log.warn("Cannot listen again yet.", { error: String(error) });
+    }
   }
 
   /** Lets answers under way finish for a moment, then closes every connection. */
   async stop(): Promise<void> {
-    const servers = this.#servers.splice(0);
+    clearInterval(this.#timer);
+    this.#reserve?.release();
+    this.#reserve = undefined;
+    const servers = [...this.#servers.splice(0), ...this.#retired];
+    this.#retired.clear();
+    this.#bound = [];
     const idle = Promise.all(servers.map((server) => server.stop()));
     const late = Promise.withResolvers<unknown>();
     // One that is left running would hold up the end of the process.

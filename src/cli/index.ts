@@ -1,6 +1,7 @@
 /** The command line: the list of commands, and what an error becomes. */
 import { Command, CommanderError } from "commander";
 import { VERSION } from "../version.ts";
+import { addBackup } from "./backup.ts";
 import { addCompletion } from "./completion.ts";
 import type { AddCommand, Context } from "./context.ts";
 import { addControls } from "./control.ts";
@@ -29,6 +30,7 @@ const COMMANDS: readonly AddCommand[] = [
   addWatch,
   addVerify,
   addFiles,
+  addBackup,
   addOpenapi,
   addAsyncapi,
   addCompletion,

@@ -26,11 +26,20 @@ export interface OpenOptions {
   startup?: readonly StartRequest[];
 }
 
+/** One copy of the database. */
+export interface Backup {
+  /** Of the file. */
+  bytes: number;
+  downloads: number;
+}
+
 export interface Services {
   /** Throws ConfigError. */
   loadConfig(flags: Flags, purpose?: Purpose): Config;
   /** Rejects with DownloadError `locked` when another process owns the data folder. */
   openService(config: Config, options?: OpenOptions): Promise<Service>;
+  /** Copies the database of a data folder, also under a running daemon, to a file that must not exist yet. Throws DownloadError. */
+  backup(dataDir: string, file: string): Backup;
   /** Client for the operator's own daemon: no proxy, the config's CA file. */
   connect(config: Config): Http;
 }

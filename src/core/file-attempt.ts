@@ -61,10 +61,11 @@ async function transferFile(
       await db.updateFile(file.id, { size: result.size });
     }
     if (!file.digest) await journal.settle(watch);
-    const path = await storage.commit(target, part);
+    const path = await commitOrAdopt(attempt, file, target, part);
     done = true;
     journal.close(watch);
-    await recordDone(attempt, file, path, result, watch.saved || receipts.length > 0);
+    if (path === undefined) await db.dropReceipts(file.id);
+    else await recordDone(attempt, file, path, result, watch.saved || receipts.length > 0);
   } finally {
     try {
       if (watch && !done) await journal.settle(watch);
@@ -77,6 +78,25 @@ async function transferFile(
     }
     if (!done) await db.updateFile(file.id, { bytes: file.bytes, size: file.size });
     attempt.meter.moving.delete(file.id);
+  }
+}
+
+/**
+ * Gives the file its final name; returns it, or undefined when another service on this folder has brought the very same
+ * content there meanwhile, which is then taken for ours (F110). Without a promised digest nothing shows that it is.
+ */
+async function commitOrAdopt(
+  attempt: Attempt,
+  file: File,
+  target: Target,
+  part: PartFile,
+): Promise<string | undefined> {
+  try {
+    return await attempt.tools.storage.commit(target, part);
+  } catch (error) {
+    const isTaken = error instanceof DownloadError && error.code === "name_collision";
+    if (isTaken && file.digest && (await adoptFile(attempt, file, target))) return undefined;
+    throw error;
   }
 }
 

@@ -13,7 +13,7 @@ import { queue } from "./queue.ts";
 import { Ranges, receipts, voidOtherBoots } from "./receipts.ts";
 import { salvage } from "./salvage.ts";
 import { engines, settings } from "./settings.ts";
-import { type Connection, connect, setAside } from "./sqlite.ts";
+import { type Connection, connect, isSafeToShare, setAside, sqliteVersion } from "./sqlite.ts";
 import { Store } from "./store.ts";
 
 export interface DatabaseOptions {
@@ -42,6 +42,10 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
 
 async function openStore({ dataDir, clock, log, bootId }: DatabaseOptions): Promise<Store> {
   const { db, path, shared } = connectOrRebuild(dataDir, clock, log);
+  if (!isSafeToShare())
+    log.warn(
+      `SQLite ${sqliteVersion()} can damage a database that two programs write at once; fixed in 3.51.3. No other program can open this one while modelhaul runs.`,
+    );
   try {
     const store = new Store({
       db,

@@ -1,12 +1,21 @@
 import { Database as Sqlite } from "bun:sqlite";
-import { chmodSync, closeSync, existsSync, mkdirSync, openSync, readdirSync } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  statSync,
+  truncateSync,
+} from "node:fs";
 import { join } from "node:path";
 import { DownloadError } from "../core/errors.ts";
 import type { Clock } from "../core/ports.ts";
-import { isBusy, toDatabaseError } from "./errors.ts";
+import { isBusy, isCorrupt, toDatabaseError } from "./errors.ts";
 
 /** An earlier process may be on its way out; one that stays is reported within a second (F109). */
-const PATIENCE_MS = 700;
+const PATIENCE_MS = 500;
 const STEP_MS = 50;
 
 export interface Lock {
@@ -44,6 +53,7 @@ export async function lockDirectory(dataDir: string, clock: Clock): Promise<Lock
       ensureFile(path);
       return holdLock(path);
     } catch (error) {
+      if (isCorrupt(error) && empty(path)) continue;
       if (!isBusy(error)) throw toDatabaseError(error, dataDir);
       if (clock.monotonic() >= deadline)
         throw new DownloadError(
@@ -54,6 +64,16 @@ export async function lockDirectory(dataDir: string, clock: Clock): Promise<Lock
     }
     await clock.sleep(STEP_MS);
   }
+}
+
+/**
+ * A lock file holds nothing; what somebody else has put there is in the way of the lock alone (F101, I5). Only who can
+ * read it sees that, and a holder lets nobody: so nobody holds it. False when it was empty.
+ */
+function empty(path: string): boolean {
+  const isFull = statSync(path).size > 0;
+  if (isFull) truncateSync(path, 0);
+  return isFull;
 }
 
 function holdLock(path: string): Lock {

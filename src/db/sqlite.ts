@@ -7,6 +7,9 @@ import { migrate, refuseNewer, versionOf } from "./migrate.ts";
 /** NFS, SMB, CIFS, 9p, FUSE: file systems whose shared memory cannot be relied on. */
 const NETWORK_TYPES = new Set([0x6969, 0x517b, 0xff534d42, 0xfe534d42, 0x01021997, 0x65735546]);
 
+/** Before it two connections that wrote at the same moment could damage a database with a write-ahead log (F104). */
+const SAFE_TO_SHARE = [3, 51, 3];
+
 export interface Connection {
   db: Sqlite;
   path: string;
@@ -18,7 +21,7 @@ export interface Connection {
  * Opens `state.db` with its schema up to date. Throws SQLite's corruption errors for the caller to handle, and
  * `internal` for a database of a newer modelhaul.
  */
-export function connect(dataDir: string, shared = !isNetwork(dataDir)): Connection {
+export function connect(dataDir: string, shared = !isNetwork(dataDir) && isSafeToShare()): Connection {
   const path = join(dataDir, "state.db");
   if (existsSync(path)) inspect(path, dataDir);
   for (const name of [path, `${path}-wal`, `${path}-shm`])
@@ -67,6 +70,23 @@ function checkAfterCrash(db: Sqlite): void {
 class CorruptDatabase extends Error {
   override readonly name = "SQLiteError";
   readonly code = "SQLITE_CORRUPT";
+}
+
+/** Version of the SQLite in use: the one inside Bun, or that of the system on macOS. */
+export function sqliteVersion(): string {
+  const db = new Sqlite(":memory:");
+  try {
+    return (db.query("SELECT sqlite_version() AS version").get() as { version: string }).version;
+  } finally {
+    db.close();
+  }
+}
+
+/** Whether several connections may use one database at the same time: not with the releases that may damage it then (F104). */
+export function isSafeToShare(version = sqliteVersion()): boolean {
+  const parts = version.split(".").map(Number);
+  const at = SAFE_TO_SHARE.findIndex((part, i) => parts[i] !== part);
+  return at === -1 || (parts[at] ?? 0) > SAFE_TO_SHARE[at]!;
 }
 
 function isNetwork(dataDir: string): boolean {

@@ -1,3 +1,5 @@
+import { closeSync, openSync } from "node:fs";
+import { devNull } from "node:os";
 import { DownloadError, type ErrorCode } from "../core/errors.ts";
 
 /** What TLS refusals mean to a person (F63). Certificates are always checked; there is no way to turn that off. */
@@ -25,6 +27,10 @@ const CONNECT: Record<string, string> = {
   ENETUNREACH: "there is no route to it",
   EADDRNOTAVAIL: "there is no route to it",
   ETIMEDOUT: "it did not answer",
+};
+
+/** What this machine is short of is no fault of the host: it is waited for, and costs no attempt (F113). */
+const SHORTAGE: Record<string, string> = {
   EMFILE: "this process has too many open files",
   ENFILE: "this machine has too many open files",
 };
@@ -38,12 +44,32 @@ const MALFORMED =
 export const codeOf = (error: unknown): string =>
   error instanceof Error && "code" in error ? String(error.code) : "";
 
+const REFUSED = new Set(["ECONNREFUSED", "ConnectionRefused"]);
+
+/** Bun 1.4.4 calls it refused as well when it could not make the socket; whether it could have is asked apart. */
+function shortageNow(): string | undefined {
+  try {
+    closeSync(openSync(devNull, "r"));
+    return undefined;
+  } catch (error) {
+    return SHORTAGE[codeOf(error)];
+  }
+}
+
 /** Failure to reach any address of a host. */
-export const connectFailed = (host: string, error: unknown): DownloadError =>
-  new DownloadError(
+export function connectFailed(host: string, error: unknown): DownloadError {
+  const code = codeOf(error);
+  const shortage = SHORTAGE[code] ?? (REFUSED.has(code) ? shortageNow() : undefined);
+  if (shortage !== undefined)
+    return new DownloadError(
+      "io",
+      `Could not connect to ${host}: ${shortage}; it goes on when some are closed.`,
+    );
+  return new DownloadError(
     "connect",
-    `Could not connect to ${host}: ${CONNECT[codeOf(error)] ?? `the system says ${codeOf(error) || "no more"}`}.`,
+    `Could not connect to ${host}: ${CONNECT[code] ?? `the system says ${code || "no more"}`}.`,
   );
+}
 
 export const dnsFailed = (host: string, reason: string): DownloadError =>
   new DownloadError("dns", `The name ${host} could not be resolved: ${reason}.`);
@@ -64,7 +90,7 @@ export function fetchFailed(host: string, error: unknown, peer = host): Download
       `No secure connection to ${host}: ${CERTIFICATE[code] ?? `its certificate was refused (${code})`}.`,
     );
   if (code === "ECONNRESET" || code === "EPIPE" || code === "ConnectionClosed") return cut(host);
-  if (code in CONNECT) return connectFailed(peer, error);
+  if (code in CONNECT || code in SHORTAGE) return connectFailed(peer, error);
   if (MALFORMED.test(code))
     return new DownloadError("protocol", `${host} sent an answer that is not valid HTTP (${code}).`);
   return new DownloadError("network", `The connection to ${host} failed${code ? ` (${code})` : ""}.`);

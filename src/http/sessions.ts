@@ -57,6 +57,7 @@ export function createSessions(options: ConnectionOptions): Sessions {
     sessions.set(name, made);
     return made;
   };
+  startClientThread();
   const trust = { ca, rejectUnauthorized: true };
 
   return {
@@ -102,4 +103,15 @@ function readAuthorities(file: string): string {
       param: "caFile",
     });
   return pem;
+}
+
+/** Nothing can have a name below a device. */
+const NOWHERE = "/dev/null/none";
+
+/**
+ * Bun 1.4.4 makes the thread of its HTTP client with the first request, and ends the process when there is no file
+ * descriptor left for it then (F113). So it is made now, by a request that cannot leave the process.
+ */
+function startClientThread(): void {
+  void fetch("http://localhost/", { unix: NOWHERE }).catch(() => {});
 }

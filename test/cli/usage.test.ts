@@ -19,6 +19,9 @@ async function runCommand(...argv: string[]) {
     loadConfig: (flags, purpose) =>
       loadConfig(flags, { HOME: "/nowhere" }, () => "", purpose === undefined ? {} : { purpose }),
     openService: () => Promise.reject(new Error("must not be opened")),
+    backup: () => {
+      throw new Error("must not back up");
+    },
     connect: () => {
       throw new Error("must not connect");
     },
@@ -73,6 +76,7 @@ describe("usage", () => {
       ["pull", "a/b", "--token-file", "/none"],
       /--token-file \/none: ENOENT/,
     ],
+    ["a backup to nowhere", ["backup"], /missing required argument 'file'/],
     ["an unknown shell", ["completion", "cmd"], /bash, zsh, fish/],
   ];
   test.each(bad)("%s is 2", async (_, argv, message) => {

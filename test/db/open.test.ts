@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { systemClock } from "../../src/core/clock.ts";
 import { openDatabase } from "../../src/db/index.ts";
 import { STEPS } from "../../src/db/migrate.ts";
-import { connect } from "../../src/db/sqlite.ts";
+import { connect, isSafeToShare, sqliteVersion } from "../../src/db/sqlite.ts";
 import { Store } from "../../src/db/store.ts";
 import { child } from "./child.ts";
 import { fileDraft, insert, recordingLog } from "./rows.ts";
@@ -72,10 +72,17 @@ describe("the data directory", () => {
     await insert(await open({ dataDir }));
   });
 
-  test("a lock file left behind by anything is no obstacle (I5)", async () => {
+  test.each([
+    ["empty", ""],
+    ["with zeros in it", "\0".repeat(5000)],
+    ["with something else in it", "not a database, not by far".repeat(400)],
+  ])("F101 a lock file %s is no obstacle, and a lock all the same (I5)", async (_, content) => {
     const dataDir = tempDir();
-    writeFileSync(join(dataDir, "lock.db"), "");
-    await open({ dataDir });
+    writeFileSync(join(dataDir, "lock.db"), content);
+    await insert(await open({ dataDir }));
+    await expect(open({ dataDir })).rejects.toMatchObject({ code: "locked" });
+    const second = child("hold", dataDir);
+    expect(await second.line()).toBe("error locked");
   });
 });
 
@@ -179,6 +186,26 @@ describe("an existing database", () => {
     const raw = new Sqlite(join(dataDir, "state.db"), { readonly: true });
     expect(raw.query("SELECT value FROM meta WHERE key = 'a'").values()).toEqual([["2999"]]);
     raw.close();
+  });
+
+  test.each([
+    ["3.7.0", false],
+    ["3.43.2", false],
+    ["3.50.9", false],
+    ["3.51.2", false],
+    ["3.51.3", true],
+    ["3.51.10", true],
+    ["3.53.0", true],
+    ["4.0.0", true],
+  ])("F104 SQLite %s may have two writers on one database: %p", (version, isSafe) => {
+    expect(isSafeToShare(version)).toBe(isSafe);
+  });
+
+  test("F104 the SQLite that is built in is one of those", async () => {
+    expect([sqliteVersion(), isSafeToShare()]).toEqual([expect.stringMatching(/^\d+\.\d+\.\d+$/), true]);
+    const log = recordingLog();
+    await open({ log });
+    expect(log.lines).toEqual([]);
   });
 
   test("after an orderly close the whole file is not looked through again", async () => {

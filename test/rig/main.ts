@@ -1,16 +1,17 @@
 /**
- * `bun run rig [NAME…] [--seed N] [--long] [--write]`: the programs that try to break the built executable. Without a name: what there
+ * `bun run rig [NAME…] [--seed N] [--long] [--rounds N] [--write]`: the programs that try to break the built executable. Without a name: what there
  * is. `all` runs every one. Each prints its seed and its figures; exit code 1 when one is not what it has to be.
  */
 import { parseArgs } from "node:util";
 import { executable } from "../support/executable.ts";
-import { sectionOf, writeSection } from "./report.ts";
+import { formOf, sectionOf, writeSection } from "./report.ts";
 import { holds, type Rig } from "./rig.ts";
 import { RIGS } from "./rigs/index.ts";
 
 interface Options {
   names: string[];
   seed: number | undefined;
+  rounds: number | undefined;
   isLong: boolean;
   isWritten: boolean;
 }
@@ -21,13 +22,18 @@ function optionsOf(args: readonly string[]): Options {
     allowPositionals: true,
     options: {
       seed: { type: "string" },
+      rounds: { type: "string" },
       long: { type: "boolean", default: false },
       write: { type: "boolean", default: false },
     },
   });
-  const seed = values.seed === undefined ? undefined : Number(values.seed);
-  if (seed !== undefined && !Number.isSafeInteger(seed)) throw new Error("--seed: give a whole number");
-  return { names: positionals, seed, isLong: values.long, isWritten: values.write };
+  const [seed, rounds] = (["seed", "rounds"] as const).map((name) => {
+    const number = values[name] === undefined ? undefined : Number(values[name]);
+    if (number !== undefined && !Number.isSafeInteger(number))
+      throw new Error(`--${name}: give a whole number`);
+    return number;
+  });
+  return { names: positionals, seed, rounds, isLong: values.long, isWritten: values.write };
 }
 
 function chosen(names: readonly string[]): Rig[] {
@@ -50,23 +56,24 @@ function hindranceOf(rig: Rig): string | undefined {
 /** Whether everything was as it has to be; a rig that cannot run here is skipped, loudly. */
 async function run(
   rig: Rig,
-  { seed = Math.floor(Math.random() * 2 ** 31), isLong, isWritten }: Options,
+  { seed = Math.floor(Math.random() * 2 ** 31), rounds, isLong, isWritten }: Options,
 ): Promise<boolean> {
   const why = hindranceOf(rig);
   if (why !== undefined) {
     console.log(`SKIPPED: ${rig.name}: ${why}`);
     return true;
   }
-  console.log(`\n${rig.name} --seed ${seed}${isLong ? " --long" : ""}: ${rig.title}`);
+  console.log(`\n${rig.name} --seed ${seed}${formOf({ isLong, rounds })}: ${rig.title}`);
   const begun = performance.now();
   const figures = await rig.run({
     seed,
+    rounds,
     isLong,
     executable: await executable(),
     say: (line) => console.error(`  ${line}`),
   });
   const seconds = (performance.now() - begun) / 1000;
-  const section = sectionOf(rig, figures, { seed, isLong, seconds });
+  const section = sectionOf(rig, figures, { seed, rounds, isLong, seconds });
   console.log(section);
   if (isWritten) writeSection(rig.name, section);
   return figures.every(holds);

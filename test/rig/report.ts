@@ -7,9 +7,14 @@ const README = join(import.meta.dir, "README.md");
 
 export interface Circumstances {
   seed: number;
+  rounds: number | undefined;
   isLong: boolean;
   seconds: number;
 }
+
+/** The arguments that make the run what it is, beside its seed. */
+export const formOf = ({ isLong, rounds }: Pick<Circumstances, "isLong" | "rounds">): string =>
+  `${isLong ? " --long" : ""}${rounds === undefined ? "" : ` --rounds ${rounds}`}`;
 
 /** The figures of one run as Markdown. */
 export function sectionOf({ name, title }: Rig, figures: readonly Figure[], run: Circumstances): string {
@@ -27,7 +32,7 @@ export function sectionOf({ name, title }: Rig, figures: readonly Figure[], run:
     "",
     ...figures.flatMap(({ what, note }) => (note === undefined ? [] : [`- ${what}: ${note}`])),
     ...(figures.some(({ note }) => note !== undefined) ? [""] : []),
-    `${new Date().toISOString().slice(0, 10)}; --seed ${run.seed}${run.isLong ? " --long" : ""}, ${run.seconds.toFixed(0)} s; ${machine}; Bun ${Bun.version}.`,
+    `${new Date().toISOString().slice(0, 10)}; --seed ${run.seed}${formOf(run)}, ${run.seconds.toFixed(0)} s; ${machine}; Bun ${Bun.version}.`,
   ].join("\n");
 }
 

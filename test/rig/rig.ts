@@ -3,6 +3,8 @@
 export interface RigOptions {
   /** Everything random comes from it: the same seed does the same things again. */
   seed: number;
+  /** How often, where somebody wants it more or less often than the form says. */
+  rounds?: number | undefined;
   /** The figures of the long form; otherwise a form of seconds, for every CI run. */
   isLong: boolean;
   /** The executable under test. */

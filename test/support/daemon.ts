@@ -146,13 +146,14 @@ export class Daemon implements AsyncDisposable {
     await this.start();
   }
 
-  /** Resolves when it has ended, by itself or by somebody else. */
-  async gone(): Promise<void> {
-    await this.child?.exited;
+  /** Resolves with its exit code when it has ended, by itself or by somebody else. */
+  async gone(): Promise<number | undefined> {
+    const code = await this.child?.exited;
     await this.err?.closed;
     this.log.push(...(this.err?.all ?? []));
     this.child = undefined;
     this.err = undefined;
+    return code;
   }
 
   /** The last lines of its log, for the message of a failure. */

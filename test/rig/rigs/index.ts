@@ -1,5 +1,9 @@
 import type { Rig } from "../rig.ts";
+import { descriptors } from "./descriptors.ts";
+import { kill } from "./kill.ts";
+import { order } from "./order.ts";
 import { race } from "./race.ts";
+import { stop } from "./stop.ts";
 
 /** Every rig there is; a new one is one file and one line here. */
-export const RIGS: readonly Rig[] = [race];
+export const RIGS: readonly Rig[] = [descriptors, kill, order, race, stop];

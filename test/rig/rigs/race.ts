@@ -21,8 +21,7 @@ export const race: Rig = {
   name: "race",
   title:
     "Two starts at once on one data directory: exactly one serves, the other leaves within a second and says why.",
-  async run({ seed, isLong, executable, say }) {
-    const rounds = isLong ? 1_000 : 10;
+  async run({ seed, isLong, rounds = isLong ? 1_000 : 10, executable, say }) {
     const next = randomOf(seed);
     const seen = { wrong: 0, slowest: 0, note: "" };
     using dir = tempDir("rig-race");
@@ -42,7 +41,7 @@ export const race: Rig = {
       if (round % 100 === 0) say(`${round} of ${rounds} rounds`);
     }
     return [
-      { what: "rounds", value: rounds },
+      { what: "rounds", value: rounds, atLeast: 1 },
       {
         what: "rounds without exactly one winner and one loser with exit code 3",
         value: seen.wrong,
