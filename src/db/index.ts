@@ -15,6 +15,7 @@ import { salvage } from "./salvage.ts";
 import { engines, settings } from "./settings.ts";
 import { type Connection, connect, setAside } from "./sqlite.ts";
 import { Store } from "./store.ts";
+import { type SystemCalls, systemCalls } from "./system.ts";
 
 export interface DatabaseOptions {
   dataDir: string;
@@ -22,6 +23,8 @@ export interface DatabaseOptions {
   log: Log;
   /** Identifies the run of the machine; read from the kernel where it tells. */
   bootId?: string;
+  /** The system's own unless given. */
+  calls?: SystemCalls;
 }
 
 /**
@@ -29,24 +32,25 @@ export interface DatabaseOptions {
  * another process has the directory, `internal` when a newer modelhaul wrote it, `read_only`, `no_space`, `io`.
  */
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
-  const { dataDir, clock } = options;
-  prepareDirectory(dataDir);
-  const lock = await lockDirectory(dataDir, clock);
+  const { dataDir, clock, calls = systemCalls } = options;
+  prepareDirectory(calls, dataDir);
+  const lock = await lockDirectory(calls, dataDir, clock);
   try {
-    return assemble(await openStore(options), () => lock.release());
+    return assemble(await openStore(options, calls), () => lock.release());
   } catch (error) {
     lock.release();
     throw toDatabaseError(error, dataDir);
   }
 }
 
-async function openStore({ dataDir, clock, log, bootId }: DatabaseOptions): Promise<Store> {
-  const { db, path, shared } = connectOrRebuild(dataDir, clock, log);
+async function openStore(
+  { dataDir, clock, log, bootId }: DatabaseOptions,
+  calls: SystemCalls,
+): Promise<Store> {
+  const connection = connectOrRebuild(calls, dataDir, clock, log);
   try {
     const store = new Store({
-      db,
-      path,
-      shared,
+      ...connection,
       dataDir,
       clock,
       log,
@@ -55,20 +59,20 @@ async function openStore({ dataDir, clock, log, bootId }: DatabaseOptions): Prom
     await store.write(() => voidOtherBoots(store));
     return store;
   } catch (error) {
-    db.close();
+    connection.db.close();
     throw error;
   }
 }
 
 /** A damaged database is kept aside and what can be read of it saved; nobody has to delete anything (F103, I5). */
-function connectOrRebuild(dataDir: string, clock: Clock, log: Log): Connection {
+function connectOrRebuild(calls: SystemCalls, dataDir: string, clock: Clock, log: Log): Connection {
   try {
-    return connect(dataDir);
+    return connect(calls, dataDir);
   } catch (error) {
     if (!isCorrupt(error)) throw error;
-    const copy = setAside(dataDir, clock.now());
-    const connection = connect(dataDir);
-    const saved = salvage(copy, connection.db);
+    const copy = setAside(calls, dataDir, clock.now());
+    const connection = connect(calls, dataDir);
+    const saved = salvage(calls, copy, connection.db);
     log.warn("The database was damaged. A copy was kept, what could be read was saved, model files stay.", {
       copy,
       downloads: saved,
@@ -100,8 +104,11 @@ function assemble(store: Store, release: () => void): Database {
     ...settings(store),
     ...engines(store),
     close: async () => {
-      await store.close();
-      release();
+      try {
+        await store.close();
+      } finally {
+        release();
+      }
     },
   };
 }

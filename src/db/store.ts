@@ -1,11 +1,11 @@
 import type { SQLQueryBindings, Database as Sqlite, Statement } from "bun:sqlite";
-import fs from "node:fs";
 import { DownloadError } from "../core/errors.ts";
 import type { Clock, Log } from "../core/ports.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import { isBusy, isFull, toDatabaseError } from "./errors.ts";
 import { Sequence } from "./sequence.ts";
 import { GroupSync } from "./sync.ts";
+import type { SystemCalls } from "./system.ts";
 
 /** How often, and how long between, a write tries while another program holds the lock: some five seconds (F102). */
 const BUSY_TRIES = 500;
@@ -13,6 +13,7 @@ const BUSY_STEP_MS = 10;
 const STATEMENTS = 200;
 
 export interface StoreOptions {
+  calls: SystemCalls;
   db: Sqlite;
   path: string;
   dataDir: string;
@@ -36,6 +37,7 @@ export class Store {
   readonly clock: Clock;
   readonly log: Log;
   readonly boot: string;
+  readonly #calls: SystemCalls;
   readonly #db: Sqlite;
   readonly #dataDir: string;
   readonly #wal: number;
@@ -45,25 +47,28 @@ export class Store {
   readonly #sequence: Sequence;
   #closed = false;
 
-  constructor({ db, path, dataDir, clock, log, boot, shared }: StoreOptions) {
+  constructor({ calls, db, path, dataDir, clock, log, boot, shared }: StoreOptions) {
     this.clock = clock;
     this.log = log;
     this.boot = boot;
+    this.#calls = calls;
     this.#db = db;
     this.#dataDir = dataDir;
     // A descriptor of our own, to sync by; SQLite keeps no lock on this file that closing it would drop.
-    const wal = fs.openSync(`${path}-wal`, "r+");
+    const wal = calls.openSync(`${path}-wal`, "r+");
     this.#wal = wal;
     this.#checkpoints = new Checkpoints(db, path, shared, log);
     this.#sync = new GroupSync(
       () =>
-        new Promise((resolve, reject) => fs.fdatasync(wal, (error) => (error ? reject(error) : resolve()))),
+        new Promise((resolve, reject) =>
+          calls.fdatasync(wal, (error) => (error ? reject(error) : resolve())),
+        ),
       () => this.#checkpoints.complete(),
     );
     const sequenceStore = {
       save: (limit: number) => this.setMeta("seq_limit", String(limit)),
       sync: () => this.#sync.sync(),
-      syncNow: () => fs.fdatasyncSync(wal),
+      syncNow: () => calls.fdatasyncSync(wal),
       busy: () => db.inTransaction,
     };
     this.#sequence = new Sequence(sequenceStore, this.#highestSeq());
@@ -144,8 +149,11 @@ export class Store {
       this.log.warn("the database could not be closed cleanly", { error: String(error) });
     }
     for (const statement of this.#statements.values()) statement.finalize();
-    fs.closeSync(this.#wal);
-    this.#db.close();
+    try {
+      this.#calls.closeSync(this.#wal);
+    } finally {
+      this.#db.close();
+    }
   }
 
   #transaction<T>(work: () => T): { result: T; changed: boolean } {

@@ -7,6 +7,7 @@ import { openDatabase } from "../../src/db/index.ts";
 import { STEPS } from "../../src/db/migrate.ts";
 import { connect } from "../../src/db/sqlite.ts";
 import { Store } from "../../src/db/store.ts";
+import { systemCalls } from "../../src/db/system.ts";
 import { child } from "./child.ts";
 import { fileDraft, insert, recordingLog } from "./rows.ts";
 import { cleanUpAfterEach, open, tempDir } from "./support.ts";
@@ -167,7 +168,7 @@ describe("an existing database", () => {
 
   test("F106 where shared memory cannot be relied on, one connection does without it", async () => {
     const dataDir = tempDir();
-    const connection = connect(dataDir, false);
+    const connection = connect(systemCalls, dataDir, false);
     const log = recordingLog();
     const store = new Store({ ...connection, dataDir, clock: systemClock, log, boot: "b" });
     await store.write(() => store.setMeta("a", "1"));
@@ -179,6 +180,23 @@ describe("an existing database", () => {
     const raw = new Sqlite(join(dataDir, "state.db"), { readonly: true });
     expect(raw.query("SELECT value FROM meta WHERE key = 'a'").values()).toEqual([["2999"]]);
     raw.close();
+  });
+
+  test.each([
+    ["NFS", 0x6969, []],
+    ["CIFS", 0xff534d42, []],
+    ["Ceph", 0x00c36400, []],
+    ["ext4", 0xef53, ["state.db-shm"]],
+  ])("F106 on %s the database does without shared memory where it has to", async (_name, type, shared) => {
+    const dataDir = tempDir();
+    const statfsSync = ((path: string) => ({
+      ...systemCalls.statfsSync(path),
+      type,
+    })) as typeof systemCalls.statfsSync;
+    const db = await open({ dataDir, calls: { ...systemCalls, statfsSync } });
+    const row = await insert(db);
+    expect(readdirSync(dataDir).filter((name) => name.endsWith("-shm"))).toEqual(shared);
+    expect((await db.get(row.id))?.id).toBe(row.id);
   });
 
   test("after an orderly close the whole file is not looked through again", async () => {
