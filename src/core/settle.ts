@@ -30,6 +30,8 @@ export interface AttemptResult {
   /** Bytes beyond what earlier attempts had reached; any at all start the counting of tries anew (F47). */
   gained: number;
   failure: unknown;
+  /** When it ended: recording that may have to wait for the very disk that ended it. */
+  endedAt: number;
 }
 
 /** Writes what became of an attempt. A wish that came while it ended is honoured here as well. */
@@ -78,7 +80,7 @@ async function failed(
   if (error.code === "internal")
     tools.log.error("unexpected failure", { id: row.id, error: describe(error) });
   if (error.verdict === "wait") {
-    const until = now + DISK_RECHECK_MS;
+    const until = Math.max(now, result.endedAt + DISK_RECHECK_MS);
     const reason = error.code === "volume_gone" ? "volume" : "disk";
     return { state: "queued", notBefore: until, waiting: { reason, until }, error: record(error) };
   }
