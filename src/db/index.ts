@@ -14,7 +14,7 @@ import { Ranges, receipts, voidOtherBoots } from "./receipts.ts";
 import { salvage } from "./salvage.ts";
 import { engines, settings } from "./settings.ts";
 import { type Connection, connect, setAside } from "./sqlite.ts";
-import { Store } from "./store.ts";
+import { Store, type StoreOptions } from "./store.ts";
 import { type SystemCalls, systemCalls } from "./system.ts";
 
 export interface DatabaseOptions {
@@ -48,16 +48,19 @@ async function openStore(
   calls: SystemCalls,
 ): Promise<Store> {
   const connection = connectOrRebuild(calls, dataDir, clock, log);
+  const store = storeOf(connection, { dataDir, clock, log, boot: bootId ?? bootIdOfMachine() });
   try {
-    const store = new Store({
-      ...connection,
-      dataDir,
-      clock,
-      log,
-      boot: bootId ?? bootIdOfMachine(),
-    });
     await store.write(() => voidOtherBoots(store));
     return store;
+  } catch (error) {
+    store.abandon();
+    throw error;
+  }
+}
+
+function storeOf(connection: Connection, rest: Omit<StoreOptions, keyof Connection>): Store {
+  try {
+    return new Store({ ...connection, ...rest });
   } catch (error) {
     connection.db.close();
     throw error;

@@ -54,10 +54,10 @@ export class Store {
     this.#calls = calls;
     this.#db = db;
     this.#dataDir = dataDir;
+    this.#checkpoints = new Checkpoints(db, path, shared, log);
     // A descriptor of our own, to sync by; SQLite keeps no lock on this file that closing it would drop.
     const wal = calls.openSync(`${path}-wal`, "r+");
     this.#wal = wal;
-    this.#checkpoints = new Checkpoints(db, path, shared, log);
     this.#sync = new GroupSync(
       () =>
         new Promise((resolve, reject) =>
@@ -71,8 +71,13 @@ export class Store {
       syncNow: () => calls.fdatasyncSync(wal),
       busy: () => db.inTransaction,
     };
-    this.#sequence = new Sequence(sequenceStore, this.#highestSeq());
-    this.#sequence.reserve(1);
+    try {
+      this.#sequence = new Sequence(sequenceStore, this.#highestSeq());
+      this.#sequence.reserve(1);
+    } catch (error) {
+      this.#letGo();
+      throw error;
+    }
   }
 
   /** Rows are asked as well: what was saved from a damaged database may lack the bound. */
@@ -136,6 +141,12 @@ export class Store {
     );
   }
 
+  /** Closes what cannot be used, as it is. */
+  abandon(): void {
+    this.#closed = true;
+    this.#letGo();
+  }
+
   /** Leaves one complete file behind. */
   async close(): Promise<void> {
     if (this.#closed) return;
@@ -148,6 +159,11 @@ export class Store {
     } catch (error) {
       this.log.warn("the database could not be closed cleanly", { error: String(error) });
     }
+    this.#letGo();
+  }
+
+  /** Closes the files, also when one of them says that it could not be closed well. */
+  #letGo(): void {
     for (const statement of this.#statements.values()) statement.finalize();
     try {
       this.#calls.closeSync(this.#wal);

@@ -1,6 +1,14 @@
 import { Database as Sqlite } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
-import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "../../src/core/clock.ts";
 import { openDatabase } from "../../src/db/index.ts";
@@ -199,6 +207,20 @@ describe("an existing database", () => {
     expect((await db.get(row.id))?.id).toBe(row.id);
   });
 
+  test("a database that cannot be opened after all is let go of, and can be opened again (I5)", async () => {
+    const dataDir = tempDir();
+    const held = () =>
+      readdirSync("/proc/self/fd").filter((fd) => linkOf(`/proc/self/fd/${fd}`).startsWith(dataDir));
+    const fdatasyncSync = () => {
+      throw Object.assign(new Error("EIO"), { code: "EIO" });
+    };
+    await expect(open({ dataDir, calls: { ...systemCalls, fdatasyncSync } })).rejects.toMatchObject({
+      code: "io",
+    });
+    expect(held()).toEqual([]);
+    expect(await (await open({ dataDir })).counts()).toMatchObject({ queued: 0 });
+  });
+
   test("after an orderly close the whole file is not looked through again", async () => {
     const dataDir = tempDir();
     const first = await open({ dataDir });
@@ -223,4 +245,13 @@ function damageIndex(path: string, index: string, { clean = false } = {}): void 
   const bytes = readFileSync(path);
   bytes.fill(0x5a, (page - 1) * 4096, page * 4096);
   writeFileSync(path, bytes);
+}
+
+/** Where it leads; nowhere once it is gone. */
+function linkOf(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return "";
+  }
 }
