@@ -84,14 +84,17 @@ export async function openProduct(options: ProductOptions = {}): Promise<Product
   const dir = given ?? (temp?.path as string);
   const clock = systemClock;
   const models = `${dir}/models`;
-  const db = database(
-    await openDatabase({
-      dataDir: `${dir}/data`,
-      clock,
-      log,
-      ...(system.database && { calls: system.database }),
-    }),
-  );
+  const real = await openDatabase({
+    dataDir: `${dir}/data`,
+    clock,
+    log,
+    ...(system.database && { calls: system.database }),
+  });
+  const db = database(real);
+  const mounts = await rememberMounts(db, log).catch(async (error) => {
+    await db.close();
+    throw error;
+  });
   const http = createHttp({
     userAgent: "modelhaul/test",
     allowPrivate: true,
@@ -120,7 +123,7 @@ export async function openProduct(options: ProductOptions = {}): Promise<Product
     modelsDir: models,
     hfCacheDir: `${dir}/hub`,
     ollamaModelsDir: ollama,
-    mounts: await rememberMounts(db, log),
+    mounts,
     clock,
     log,
     ...space,
