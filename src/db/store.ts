@@ -162,11 +162,13 @@ export class Store {
     this.#letGo();
   }
 
-  /** Closes the files, also when one of them says that it could not be closed well. */
+  /** Closes the files. What mattered has been synced before, so an error of that is only told. */
   #letGo(): void {
     for (const statement of this.#statements.values()) statement.finalize();
     try {
       this.#calls.closeSync(this.#wal);
+    } catch (error) {
+      this.log.warn("the database could not be closed cleanly", { error: String(error) });
     } finally {
       this.#db.close();
     }

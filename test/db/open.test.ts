@@ -221,6 +221,35 @@ describe("an existing database", () => {
     expect(await (await open({ dataDir })).counts()).toMatchObject({ queued: 0 });
   });
 
+  test.each(["EMFILE", "ENFILE", "ENOTDIR", "ESTALE"])(
+    "F113 %s while it is opened is an error that says where and what",
+    async (code) => {
+      const dataDir = tempDir();
+      const openSync = () => {
+        throw Object.assign(new Error(code), { code });
+      };
+      const error = await open({ dataDir, calls: { ...systemCalls, openSync } }).catch((thrown) => thrown);
+      expect([error.name, error.code]).toEqual(["DownloadError", "io"]);
+      expect(error.message).toContain(dataDir);
+    },
+  );
+
+  test("an error of the last close is told in the log; the next process finds everything", async () => {
+    const dataDir = tempDir();
+    const log = recordingLog();
+    const trouble = { isOn: false };
+    const closeSync = (fd: number) => {
+      systemCalls.closeSync(fd);
+      if (trouble.isOn) throw Object.assign(new Error("EIO"), { code: "EIO" });
+    };
+    const db = await open({ dataDir, log, calls: { ...systemCalls, closeSync } });
+    const row = await insert(db);
+    trouble.isOn = true;
+    await db.close();
+    expect(log.lines.map(({ message }) => message)).toEqual(["the database could not be closed cleanly"]);
+    expect((await (await open({ dataDir })).get(row.id))?.id).toBe(row.id);
+  });
+
   test("after an orderly close the whole file is not looked through again", async () => {
     const dataDir = tempDir();
     const first = await open({ dataDir });

@@ -54,7 +54,7 @@ export async function play(origin: Origin, order: Order | undefined, isHasty: bo
     if (error instanceof Broken) story.broken.push(error.message);
     else story.hung = String(error);
   }
-  await story.close();
+  await story.close().catch((error) => void story.broken.push(String(error)));
   story.lookAtTheEnd();
   const { broken, hung, failed } = story;
   return { fault, broken, hung, failed };
@@ -97,9 +97,8 @@ class Story {
     await this.#is("a", ends[0]!.state);
     await this.#is("b", ends[1]!.state);
     await this.#is("c", this.#endOfC);
-    await this.#do("forget c", (p) => p.downloads.forget("c", { files: true }));
-    if (ends[1]!.state === "completed")
-      await this.#do("forget b", (p) => p.downloads.forget("b", { files: true }));
+    await this.#forget("c");
+    if (ends[1]!.state === "completed") await this.#forget("b");
   }
 
   async #cancel(): Promise<void> {
@@ -114,6 +113,13 @@ class Story {
       }
     });
     await this.#is("c", this.#endOfC);
+  }
+
+  /** Asked for again after a refusal it may be gone already. */
+  #forget(id: Id): Promise<unknown> {
+    return this.#do(`forget ${id}`, async (p) => {
+      if (await p.downloads.find(id)) await p.downloads.forget(id, { files: true });
+    });
   }
 
   #request(id: Id): StartRequest {
