@@ -31,7 +31,7 @@ export async function commitPart(move: Move, part: PartFile, directories: Direct
   const dir = dirname(move.final);
   if (dir !== dirname(move.partial)) await directories.ensure(dir);
   await onDisk("give its final name to", move.final, async () => {
-    if (!(await isMoved(disk, move, part))) {
+    if (!(await isMoved(directories, move, part))) {
       if (part instanceof DiskPart) await part.chmod(move.mode);
       await giveName(disk, move);
     }
@@ -40,7 +40,8 @@ export async function commitPart(move: Move, part: PartFile, directories: Direct
 }
 
 /** Whether the final name is there already from an interrupted commit of the same file. */
-async function isMoved(disk: Disk, { partial, final }: Move, part: PartFile): Promise<boolean> {
+async function isMoved(directories: Directories, { partial, final }: Move, part: PartFile): Promise<boolean> {
+  const { disk } = directories;
   const known = part instanceof DiskPart ? part.identity : undefined;
   const isOurs = (found: { dev: number; ino: number; isFile(): boolean }) =>
     found.isFile() && (known === undefined || (found.ino === known.ino && found.dev === known.dev));
@@ -54,6 +55,7 @@ async function isMoved(disk: Disk, { partial, final }: Move, part: PartFile): Pr
   }
   const done = await ifThere(disk.lstat(final));
   if (done && isOurs(done)) return true;
+  await directories.rootOf(dirname(partial)).confirm();
   throw new DownloadError("tampered", `${partial} was removed while it was in use.`);
 }
 

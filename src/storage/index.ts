@@ -71,7 +71,7 @@ export function createStorage(options: StorageOptions): Storage {
     },
 
     plan: (input) => layoutOf(input).plan(input),
-    open: ({ partial }) => openPart(disk, partial, (dir) => directories.ensure(dir)),
+    open: ({ partial }) => openPart(partial, directories),
 
     async commit(target, part) {
       const { partial, path, blob, role } = target;

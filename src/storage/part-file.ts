@@ -2,8 +2,9 @@ import { constants, type Stats } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { DownloadError } from "../core/errors.ts";
 import type { PartFile } from "../core/ports.ts";
+import type { Directories } from "./directories.ts";
 import type { Disk } from "./disk.ts";
-import { codeOf, diskError, onDisk } from "./errors.ts";
+import { codeOf, diskError, ifThere, onDisk } from "./errors.ts";
 import { Room } from "./preallocate.ts";
 
 /** Longest vector the system takes (IOV_MAX). */
@@ -159,20 +160,27 @@ function drop(chunks: readonly Uint8Array[], count: number): Uint8Array[] {
   return left;
 }
 
-/** Opens the partial file; `ensure` makes its directory and returns the real path of it. */
-export async function openPart(
-  disk: Disk,
-  path: string,
-  ensure: (dir: string) => Promise<string>,
-): Promise<DiskPart> {
-  return onDisk("open", path, async () => {
-    const dir = dirname(path);
+/** Opens or creates the partial file, and its directory, on the volume that its root was on before (F94). */
+export async function openPart(path: string, directories: Directories): Promise<DiskPart> {
+  const { disk } = directories;
+  const dir = dirname(path);
+  const part = await onDisk("open", path, async () => {
     try {
-      return await DiskPart.open(disk, path, await ensure(dir));
+      return await DiskPart.open(disk, path, await directories.ensure(dir));
     } catch (error) {
       // Another download may have removed the directory as empty in between.
       if (codeOf(error) !== "ENOENT") throw error;
-      return DiskPart.open(disk, path, await ensure(dir));
+      return DiskPart.open(disk, path, await directories.ensure(dir));
     }
   });
+  try {
+    await directories.rootOf(dir).confirm();
+    return part;
+  } catch (error) {
+    await part.close();
+    // It was begun where the volume used to be.
+    if (part.initialLength === 0) await onDisk("remove", path, () => ifThere(disk.unlink(path)));
+    await directories.prune(dir);
+    throw error;
+  }
 }

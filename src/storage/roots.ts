@@ -2,7 +2,7 @@ import { dirname, resolve, sep } from "node:path";
 import { DownloadError } from "../core/errors.ts";
 import type { Clock } from "../core/ports.ts";
 import type { Disk } from "./disk.ts";
-import { diskError, ifThere } from "./errors.ts";
+import { diskError, ifThere, onDisk } from "./errors.ts";
 import { isUnmounted, type Mounts, mountPointOf } from "./mounts.ts";
 
 /** How long one look at a root counts; a volume that disappears is noticed by the next file (F94). */
@@ -44,6 +44,14 @@ export class Root {
     }
     this.#seenAt = now;
     return this.#real;
+  }
+
+  /** As `ready`, however short a time ago it was looked at: what a moment of luck would spoil. Cheap while all is well. */
+  async confirm(): Promise<void> {
+    const there = await onDisk("look at", this.path, () => ifThere(this.disk.stat(this.path)));
+    if (there?.dev === this.#device) return;
+    this.#seenAt = Number.NEGATIVE_INFINITY;
+    await this.ready();
   }
 
   async #look(): Promise<void> {

@@ -121,6 +121,7 @@ export function faultyDatabase(fault: Fault): SystemCalls {
         }
         if (!trouble) return call(...args);
         const error = systemError(trouble, name);
+        if (name === "closeSync") call(...args);
         if (name !== "fdatasync") throw error;
         return queueMicrotask(() => (args[1] as (error: Error) => void)(error));
       };

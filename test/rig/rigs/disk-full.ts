@@ -23,7 +23,7 @@ export const diskFull: Rig = {
       { trouble: "gone", isWhole: false, rounds: rounds.gone, seed: seed + 3 },
     ];
     const seen = new Seen();
-    const timer = setInterval(() => say(JSON.stringify(seen.rounds)), 60_000);
+    const timer = setInterval(() => say(JSON.stringify([seen.rounds, seen.broken])), 60_000);
     await Promise.all(lanes.map((lane) => playLane(lane, seen)));
     clearInterval(timer);
     return figures(seen, rounds, isLong);
