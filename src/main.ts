@@ -21,6 +21,7 @@ import { createHttp } from "./http/index.ts";
 import { createLog } from "./log.ts";
 import { createSources } from "./sources/index.ts";
 import { createStorage } from "./storage/index.ts";
+import { rememberMounts } from "./storage/mounts.ts";
 import { openSecrets } from "./storage/secrets.ts";
 import { createTransfer } from "./transfer/index.ts";
 import { VERSION } from "./version.ts";
@@ -77,6 +78,7 @@ async function openService(config: Config, options: OpenOptions = {}): Promise<S
         modelsDir: config.modelsDir,
         hfCacheDir: config.hfCache,
         ollamaModelsDir: config.ollamaModels,
+        mounts: await rememberMounts(db, log),
         clock,
         log,
       }),

@@ -1,6 +1,13 @@
 import type { Tools } from "./attempt.ts";
 import type { Board } from "./board.ts";
-import { contentKey, type Download, isFinished, type RetryPolicy, type SourceRef } from "./download.ts";
+import {
+  contentKey,
+  type Download,
+  isFinished,
+  type RetryPolicy,
+  type SourceRef,
+  UNFINISHED,
+} from "./download.ts";
 import { DownloadError } from "./errors.ts";
 import type { Engine, NewDownload, Secret, Source, StartRequest } from "./ports.ts";
 import { DEFAULT_RETRY } from "./retry.ts";
@@ -29,6 +36,7 @@ export async function admit(
 ): Promise<Admission> {
   const { source, ref, layout, secret } = judge(tools.sources, defaults, request);
   if (request.engine) await checkEngine(tools, request.engine.engineId, ref, layout);
+  if (!source.bring) await refuseUnwritable(tools, ref, layout);
   const id = crypto.randomUUID();
   if (secret) await tools.secrets.put(id, secret);
   let created = false;
@@ -43,6 +51,20 @@ export async function admit(
   } finally {
     // A refused request leaves no token behind.
     if (secret && !created) await tools.secrets.delete(id);
+  }
+}
+
+/** What could not be written is refused (F83), unless it is on its way already: then it waits (F84). */
+async function refuseUnwritable(
+  { db, storage }: Tools,
+  ref: SourceRef,
+  layout: Download["layout"],
+): Promise<void> {
+  try {
+    await storage.checkWritable?.(ref, layout);
+  } catch (error) {
+    const known = await db.list({ sourceKey: ref.key, states: UNFINISHED }, { limit: 1 });
+    if (known.items.length === 0) throw error;
   }
 }
 

@@ -21,13 +21,13 @@ export class Board {
 
   /** Guarded write; undefined when somebody else has moved the row. */
   async write(id: string, guard: Guard, patch: DownloadPatch): Promise<Download | undefined> {
-    const row = await this.db.update(id, guard, patch);
+    const row = await this.#telling(id, () => this.db.update(id, guard, patch));
     if (row) this.feed.changed(this.snapshot(row), patch.state !== undefined);
     return row;
   }
 
   async insert(draft: NewDownload): Promise<Download | { conflict: Download }> {
-    const row = await this.db.insert(draft);
+    const row = await this.#telling(draft.id, () => this.db.insert(draft));
     if (!("conflict" in row)) this.feed.changed(this.snapshot(row), true);
     return row;
   }
@@ -39,9 +39,30 @@ export class Board {
   }
 
   async remove(row: Download): Promise<void> {
-    const seq = await this.db.remove(row.id);
+    try {
+      const seq = await this.db.remove(row.id);
+      if (seq !== undefined) this.feed.removed(row.id, row.modelId, seq);
+    } catch (error) {
+      const there = await this.db.get(row.id).catch(() => row);
+      if (!there) this.feed.removed(row.id, row.modelId, 0);
+      throw error;
+    }
     this.#meters.delete(row.id);
-    if (seq !== undefined) this.feed.removed(row.id, row.modelId, seq);
+  }
+
+  /**
+   * A write whose sync failed is an error to whoever asked for it, and stands in the row all the same (F85): those who
+   * watch are told what is there now.
+   */
+  async #telling<T>(id: string, write: () => Promise<T>): Promise<T> {
+    const before = this.feed.seq;
+    try {
+      return await write();
+    } catch (error) {
+      const row = await this.db.get(id).catch(() => undefined);
+      if (row && row.seq > before) this.feed.changed(this.snapshot(row), true);
+      throw error;
+    }
   }
 
   meter(id: string): Meter {

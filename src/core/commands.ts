@@ -1,6 +1,6 @@
 import type { Tools } from "./attempt.ts";
 import type { Board } from "./board.ts";
-import { type Download, isFinished, isRunning, type State } from "./download.ts";
+import { type Download, isFinished, isRunning, type State, UNFINISHED } from "./download.ts";
 import { DownloadError } from "./errors.ts";
 import type { Runner } from "./runner.ts";
 
@@ -69,8 +69,10 @@ export class Commands {
     return this.#command(start, async (row) => {
       if (isFinished(row.state)) throw refused("cancel", row, "it has ended");
       if (isRunning(row.state)) return this.#wish(row, "cancel");
-      const wished = await this.#tools.db.setIntent(row.id, ["queued", "paused"], "cancel");
-      const cancelled = wished && (await this.#runner.cancelIdle(wished));
+      const cancelled = await this.#refusedAsAWhole(row.id, async () => {
+        const wished = await this.#tools.db.setIntent(row.id, ["queued", "paused"], "cancel");
+        return wished && this.#runner.cancelIdle(wished);
+      });
       // Another download may have waited for this one's files.
       if (cancelled) this.#runner.wake();
       return cancelled !== undefined;
@@ -106,14 +108,19 @@ export class Commands {
   }
 
   async #move(row: Download, state: State, patch: Partial<Download>): Promise<boolean> {
-    const written = await this.#board.write(row.id, { states: [row.state] }, { ...patch, state });
-    this.#runner.wake();
-    return written !== undefined;
+    try {
+      return (await this.#board.write(row.id, { states: [row.state] }, { ...patch, state })) !== undefined;
+    } finally {
+      // Also when it was refused: it may have been written before its error.
+      this.#runner.wake();
+    }
   }
 
   /** Leaves the wish in the row and waits until the owner has moved it; true when that is settled. */
   async #wish(row: Download, intent: "pause" | "cancel"): Promise<boolean> {
-    const wished = await this.#tools.db.setIntent(row.id, [row.state], intent);
+    const wished = await this.#refusedAsAWhole(row.id, () =>
+      this.#tools.db.setIntent(row.id, [row.state], intent),
+    );
     if (!wished) return false;
     if (!(await this.#bounded(this.#runner.interrupt(row.id, intent)))) return true;
     const now = await this.#tools.db.get(row.id);
@@ -121,6 +128,17 @@ export class Commands {
     if (now && intent === "pause" && !isFinished(now.state))
       throw refused("pause", now, "it has been resumed in the meantime");
     return false;
+  }
+
+  /** What is refused leaves no wish behind: nobody would claim such a row any more, and nobody has been promised it. */
+  async #refusedAsAWhole<T>(id: string, command: () => Promise<T>): Promise<T> {
+    try {
+      return await command();
+    } catch (error) {
+      await this.#tools.db.setIntent(id, UNFINISHED, null).catch(() => undefined);
+      this.#runner.wake();
+      throw error;
+    }
   }
 
   /** A pause that has not happened yet is taken back: the attempt that is ending goes to the queue instead. */
@@ -133,9 +151,11 @@ export class Commands {
   /** What waits for its next try is tried now. */
   async #hurry(row: Download): Promise<boolean> {
     const now = { attempt: 0, notBefore: null, waiting: null };
-    const written = await this.#board.write(row.id, { states: ["queued"] }, now);
-    this.#runner.wake();
-    return written !== undefined;
+    try {
+      return (await this.#board.write(row.id, { states: ["queued"] }, now)) !== undefined;
+    } finally {
+      this.#runner.wake();
+    }
   }
 
   /** Waits for the work, but not longer than a client is kept waiting; false when it was not done by then. */

@@ -128,9 +128,13 @@ export class Downloads {
   }
 
   async #start(request: StartRequest): Promise<{ download: Snapshot; created: boolean }> {
-    const { row, created } = await admit(this.#tools, this.#board, this.#defaults(), request);
-    if (created) this.#runner.wake();
-    return { download: await this.#show(row), created };
+    try {
+      const { row, created } = await admit(this.#tools, this.#board, this.#defaults(), request);
+      return { download: await this.#show(row), created };
+    } finally {
+      // Also when it was refused: it may have been written before its error.
+      this.#runner.wake();
+    }
   }
 
   /** Source key of what this request asks for: equal requests have equal ones. Throws as `start` does; no I/O. */

@@ -103,7 +103,7 @@ export class Feed {
     this.#emit({ type: "download", seq, stateChanged: false, previousState: null, download });
   }
 
-  /** A record is gone. */
+  /** A record is gone; 0 for a number that nobody has learnt. */
   removed(id: string, modelId: string, seq: number): void {
     this.#ahead.delete(id);
     this.#told.delete(id);

@@ -223,6 +223,7 @@ export class Runner {
       warnings,
       gained,
       failure,
+      endedAt: clock.now(),
     };
     log.debug("attempt ended", { id: row.id, failure: failure === undefined ? null : String(failure) });
     await this.#settle(result);

@@ -1,6 +1,6 @@
 import type { Tools } from "./attempt.ts";
 import type { Board } from "./board.ts";
-import { type Download, RUNNING } from "./download.ts";
+import { type Download, isFinished, RUNNING } from "./download.ts";
 import { type DownloadError, MOST_ATTEMPTS, toDownloadError } from "./errors.ts";
 import type { DownloadPatch } from "./ports.ts";
 import { retryDelay } from "./retry.ts";
@@ -30,6 +30,8 @@ export interface AttemptResult {
   /** Bytes beyond what earlier attempts had reached; any at all start the counting of tries anew (F47). */
   gained: number;
   failure: unknown;
+  /** When it ended: recording that may have to wait for the very disk that ended it. */
+  endedAt: number;
 }
 
 /** Writes what became of an attempt. A wish that came while it ended is honoured here as well. */
@@ -40,7 +42,9 @@ export async function settle(
   result: AttemptResult,
 ): Promise<void> {
   const current = await tools.db.get(result.row.id);
-  if (!current || current.owner !== result.owner) return;
+  if (!current) return;
+  // Written before, with an error only of the sync behind it (F85).
+  if (current.owner !== result.owner) return letGo(tools, board, current.id, current.state);
   const { failure } = result;
   const kind = failure instanceof Interruption ? failure.kind : undefined;
   let patch: DownloadPatch;
@@ -54,12 +58,16 @@ export async function settle(
   const common: DownloadPatch = { owner: null, leaseUntil: null, intent: null, averageBps, warnings };
   const rest: DownloadPatch = { notBefore: null, waiting: null, bytes, filesDone, ...patch };
   await board.write(current.id, { states: RUNNING, owner: result.owner }, { ...common, ...rest });
+  await letGo(tools, board, current.id, patch.state ?? current.state);
+}
+
+/** What a download in this state does not need any more. */
+async function letGo(tools: Tools, board: Board, id: string, state: Download["state"]): Promise<void> {
   // One that was cancelled may be retried, and needs them again; they go with its record.
-  if (patch.state === "completed") await tools.secrets.delete(current.id);
-  if (patch.state !== "queued" && patch.state !== "paused") {
-    board.forgetMeter(current.id);
-    tools.transfer.forget(current.id);
-  }
+  if (state === "completed") await tools.secrets.delete(id);
+  if (!isFinished(state)) return;
+  board.forgetMeter(id);
+  tools.transfer.forget(id);
 }
 
 async function cancelled(tools: Tools, row: Download): Promise<DownloadPatch> {
@@ -78,7 +86,7 @@ async function failed(
   if (error.code === "internal")
     tools.log.error("unexpected failure", { id: row.id, error: describe(error) });
   if (error.verdict === "wait") {
-    const until = now + DISK_RECHECK_MS;
+    const until = Math.max(now, result.endedAt + DISK_RECHECK_MS);
     const reason = error.code === "volume_gone" ? "volume" : "disk";
     return { state: "queued", notBefore: until, waiting: { reason, until }, error: record(error) };
   }

@@ -60,6 +60,11 @@ export interface Storage {
    * nothing. Null when nobody can tell yet.
    */
   expected?(source: SourceRef, layout: LayoutName): string | null;
+  /**
+   * Whether something could be written for this download now. Throws `read_only`, or `name_collision` where no
+   * directory can be (F83); what only has to be waited for, such as a volume, does not speak against it.
+   */
+  checkWritable?(source: SourceRef, layout: LayoutName): Promise<void>;
   /** Validates every path, chooses final and partial names, refuses collisions (`invalid_path`, `name_collision`). */
   plan(input: PlanInput): Promise<Plan>;
   /** Opens or creates the partial file (0600, not through links: F90). */

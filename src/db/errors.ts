@@ -43,9 +43,12 @@ export function toDatabaseError(error: unknown, dataDir: string): unknown {
     return fail("io", "is damaged. Restart modelhaul: it keeps a copy aside and saves what can be read.");
   if (/^(SQLITE_IOERR|EIO)/.test(code))
     return fail("io", `could not be read or written (${code}). Check the disk it is on.`);
+  if (/^(EMFILE|ENFILE)/.test(code))
+    return fail("io", "could not be opened: too many files are open. Close programs, or raise the limit.");
   if (code === "SQLITE_CONSTRAINT_TRIGGER" && error.message === "transition")
     return new DownloadError("invalid_state", "A download cannot change between these states.", {
       cause: error,
     });
+  if (/^E[A-Z0-9]+$/.test(code)) return fail("io", `could not be used: the system says ${code}.`);
   return error;
 }

@@ -14,7 +14,8 @@ import { Ranges, receipts, voidOtherBoots } from "./receipts.ts";
 import { salvage } from "./salvage.ts";
 import { engines, settings } from "./settings.ts";
 import { type Connection, connect, isSafeToShare, setAside, sqliteVersion } from "./sqlite.ts";
-import { Store } from "./store.ts";
+import { Store, type StoreOptions } from "./store.ts";
+import { type SystemCalls, systemCalls } from "./system.ts";
 
 export interface DatabaseOptions {
   dataDir: string;
@@ -22,6 +23,8 @@ export interface DatabaseOptions {
   log: Log;
   /** Identifies the run of the machine; read from the kernel where it tells. */
   bootId?: string;
+  /** The system's own unless given. */
+  calls?: SystemCalls;
 }
 
 /**
@@ -29,50 +32,54 @@ export interface DatabaseOptions {
  * another process has the directory, `internal` when a newer modelhaul wrote it, `read_only`, `no_space`, `io`.
  */
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
-  const { dataDir, clock } = options;
-  prepareDirectory(dataDir);
-  const lock = await lockDirectory(dataDir, clock);
+  const { dataDir, clock, calls = systemCalls } = options;
+  prepareDirectory(calls, dataDir);
+  const lock = await lockDirectory(calls, dataDir, clock);
   try {
-    return assemble(await openStore(options), () => lock.release());
+    return assemble(await openStore(options, calls), () => lock.release());
   } catch (error) {
     lock.release();
     throw toDatabaseError(error, dataDir);
   }
 }
 
-async function openStore({ dataDir, clock, log, bootId }: DatabaseOptions): Promise<Store> {
-  const { db, path, shared } = connectOrRebuild(dataDir, clock, log);
+async function openStore(
+  { dataDir, clock, log, bootId }: DatabaseOptions,
+  calls: SystemCalls,
+): Promise<Store> {
+  const connection = connectOrRebuild(calls, dataDir, clock, log);
+  const store = storeOf(connection, { dataDir, clock, log, boot: bootId ?? bootIdOfMachine() });
   if (!isSafeToShare())
     log.warn(
       `SQLite ${sqliteVersion()} can damage a database that two programs write at once; fixed in 3.51.3. No other program can open this one while modelhaul runs.`,
     );
   try {
-    const store = new Store({
-      db,
-      path,
-      shared,
-      dataDir,
-      clock,
-      log,
-      boot: bootId ?? bootIdOfMachine(),
-    });
     await store.write(() => voidOtherBoots(store));
     return store;
   } catch (error) {
-    db.close();
+    store.abandon();
+    throw error;
+  }
+}
+
+function storeOf(connection: Connection, rest: Omit<StoreOptions, keyof Connection>): Store {
+  try {
+    return new Store({ ...connection, ...rest });
+  } catch (error) {
+    connection.db.close();
     throw error;
   }
 }
 
 /** A damaged database is kept aside and what can be read of it saved; nobody has to delete anything (F103, I5). */
-function connectOrRebuild(dataDir: string, clock: Clock, log: Log): Connection {
+function connectOrRebuild(calls: SystemCalls, dataDir: string, clock: Clock, log: Log): Connection {
   try {
-    return connect(dataDir);
+    return connect(calls, dataDir);
   } catch (error) {
     if (!isCorrupt(error)) throw error;
-    const copy = setAside(dataDir, clock.now());
-    const connection = connect(dataDir);
-    const saved = salvage(copy, connection.db);
+    const copy = setAside(calls, dataDir, clock.now());
+    const connection = connect(calls, dataDir);
+    const saved = salvage(calls, copy, connection.db);
     log.warn("The database was damaged. A copy was kept, what could be read was saved, model files stay.", {
       copy,
       downloads: saved,
@@ -104,8 +111,11 @@ function assemble(store: Store, release: () => void): Database {
     ...settings(store),
     ...engines(store),
     close: async () => {
-      await store.close();
-      release();
+      try {
+        await store.close();
+      } finally {
+        release();
+      }
     },
   };
 }

@@ -1,4 +1,5 @@
-import { Database as Sqlite } from "bun:sqlite";
+import type { Database as Sqlite } from "bun:sqlite";
+import type { SystemCalls } from "./system.ts";
 
 /** Parents before children. */
 const TABLES = ["meta", "downloads", "files", "receipts", "removed", "settings", "engines"];
@@ -7,10 +8,10 @@ const TABLES = ["meta", "downloads", "files", "receipts", "removed", "settings",
  * Copies every row that can still be read from a damaged database into a fresh one; returns how many downloads. What
  * breaks a constraint or cannot be read is left behind, in the copy that was kept.
  */
-export function salvage(damaged: string, db: Sqlite): number {
+export function salvage(calls: SystemCalls, damaged: string, db: Sqlite): number {
   let from: Sqlite;
   try {
-    from = new Sqlite(damaged, { readwrite: true, create: false });
+    from = calls.sqlite(damaged, { readwrite: true, create: false });
   } catch {
     return 0;
   }

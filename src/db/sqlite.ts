@@ -1,16 +1,32 @@
 import { Database as Sqlite } from "bun:sqlite";
-import { existsSync, renameSync, statfsSync } from "node:fs";
 import { join } from "node:path";
 import { ensureFile } from "./lock.ts";
 import { migrate, refuseNewer, versionOf } from "./migrate.ts";
+import type { SystemCalls } from "./system.ts";
 
-/** NFS, SMB, CIFS, 9p, FUSE: file systems whose shared memory cannot be relied on. */
-const NETWORK_TYPES = new Set([0x6969, 0x517b, 0xff534d42, 0xfe534d42, 0x01021997, 0x65735546]);
+/** File systems whose shared memory cannot be relied on, as `statfs` tells them (linux/magic.h and their own sources). */
+const NETWORK_TYPES = new Set([
+  0x6969, // NFS
+  0x517b, // SMB
+  0xff534d42, // CIFS
+  0xfe534d42, // SMB2
+  0x01021997, // 9p
+  0x65735546, // FUSE, virtiofs
+  0x00c36400, // Ceph
+  0x0bd00bd0, // Lustre
+  0x5346414f, // AFS
+  0x47504653, // GPFS
+  0x19830326, // BeeGFS
+  0x01161970, // GFS2
+  0x7461636f, // OCFS2
+  0x786f4256, // VirtualBox shared folders
+]);
 
 /** Before it two connections that wrote at the same moment could damage a database with a write-ahead log (F104). */
 const SAFE_TO_SHARE = [3, 51, 3];
 
 export interface Connection {
+  calls: SystemCalls;
   db: Sqlite;
   path: string;
   /** False: this connection alone may open the database, without shared memory. */
@@ -21,12 +37,16 @@ export interface Connection {
  * Opens `state.db` with its schema up to date. Throws SQLite's corruption errors for the caller to handle, and
  * `internal` for a database of a newer modelhaul.
  */
-export function connect(dataDir: string, shared = !isNetwork(dataDir) && isSafeToShare()): Connection {
+export function connect(
+  calls: SystemCalls,
+  dataDir: string,
+  shared = !isNetwork(calls, dataDir) && isSafeToShare(),
+): Connection {
   const path = join(dataDir, "state.db");
-  if (existsSync(path)) inspect(path, dataDir);
+  if (calls.existsSync(path)) inspect(calls, path, dataDir);
   for (const name of [path, `${path}-wal`, `${path}-shm`])
-    if (name === path || existsSync(name)) ensureFile(name);
-  const db = new Sqlite(path, { readwrite: true, create: true });
+    if (name === path || calls.existsSync(name)) ensureFile(calls, name);
+  const db = calls.sqlite(path, { readwrite: true, create: true });
   try {
     // Nobody may stop the event loop for a lock: the store waits for it between tries instead.
     db.run("PRAGMA busy_timeout = 0");
@@ -43,12 +63,12 @@ export function connect(dataDir: string, shared = !isNetwork(dataDir) && isSafeT
     db.close();
     throw error;
   }
-  return { db, path, shared };
+  return { calls, db, path, shared };
 }
 
 /** Looks before anything is written, were it only a log that is folded in (F107). */
-function inspect(path: string, dataDir: string): void {
-  const db = new Sqlite(path, { readonly: true });
+function inspect(calls: SystemCalls, path: string, dataDir: string): void {
+  const db = calls.sqlite(path, { readonly: true });
   try {
     refuseNewer(versionOf(db), dataDir);
   } finally {
@@ -89,16 +109,16 @@ export function isSafeToShare(version = sqliteVersion()): boolean {
   return at === -1 || (parts[at] ?? 0) > SAFE_TO_SHARE[at]!;
 }
 
-function isNetwork(dataDir: string): boolean {
-  return NETWORK_TYPES.has(statfsSync(dataDir).type);
+function isNetwork(calls: SystemCalls, dataDir: string): boolean {
+  return NETWORK_TYPES.has(calls.statfsSync(dataDir).type);
 }
 
 /** Moves a damaged database out of the way, with its log; returns where it is now (F103). */
-export function setAside(dataDir: string, now: number): string {
+export function setAside(calls: SystemCalls, dataDir: string, now: number): string {
   const path = join(dataDir, "state.db");
   const aside = `${path}.damaged-${new Date(now).toISOString().replace(/[:.]/g, "-")}`;
   for (const suffix of ["-wal", "-shm", ""]) {
-    if (existsSync(path + suffix)) renameSync(path + suffix, aside + suffix);
+    if (calls.existsSync(path + suffix)) calls.renameSync(path + suffix, aside + suffix);
   }
   return aside;
 }

@@ -1,11 +1,11 @@
 import type { SQLQueryBindings, Database as Sqlite, Statement } from "bun:sqlite";
-import fs from "node:fs";
 import { DownloadError } from "../core/errors.ts";
 import type { Clock, Log } from "../core/ports.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import { isBusy, isFull, toDatabaseError } from "./errors.ts";
 import { Sequence } from "./sequence.ts";
 import { GroupSync } from "./sync.ts";
+import type { SystemCalls } from "./system.ts";
 
 /** How often, and how long between, a write tries while another program holds the lock: some five seconds (F102). */
 const BUSY_TRIES = 500;
@@ -13,6 +13,7 @@ const BUSY_STEP_MS = 10;
 const STATEMENTS = 200;
 
 export interface StoreOptions {
+  calls: SystemCalls;
   db: Sqlite;
   path: string;
   dataDir: string;
@@ -36,6 +37,7 @@ export class Store {
   readonly clock: Clock;
   readonly log: Log;
   readonly boot: string;
+  readonly #calls: SystemCalls;
   readonly #db: Sqlite;
   readonly #dataDir: string;
   readonly #wal: number;
@@ -45,29 +47,37 @@ export class Store {
   readonly #sequence: Sequence;
   #closed = false;
 
-  constructor({ db, path, dataDir, clock, log, boot, shared }: StoreOptions) {
+  constructor({ calls, db, path, dataDir, clock, log, boot, shared }: StoreOptions) {
     this.clock = clock;
     this.log = log;
     this.boot = boot;
+    this.#calls = calls;
     this.#db = db;
     this.#dataDir = dataDir;
-    // A descriptor of our own, to sync by; SQLite keeps no lock on this file that closing it would drop.
-    const wal = fs.openSync(`${path}-wal`, "r+");
-    this.#wal = wal;
     this.#checkpoints = new Checkpoints(db, path, shared, log);
+    // A descriptor of our own, to sync by; SQLite keeps no lock on this file that closing it would drop.
+    const wal = calls.openSync(`${path}-wal`, "r+");
+    this.#wal = wal;
     this.#sync = new GroupSync(
       () =>
-        new Promise((resolve, reject) => fs.fdatasync(wal, (error) => (error ? reject(error) : resolve()))),
+        new Promise((resolve, reject) =>
+          calls.fdatasync(wal, (error) => (error ? reject(error) : resolve())),
+        ),
       () => this.#checkpoints.complete(),
     );
     const sequenceStore = {
       save: (limit: number) => this.setMeta("seq_limit", String(limit)),
       sync: () => this.#sync.sync(),
-      syncNow: () => fs.fdatasyncSync(wal),
+      syncNow: () => calls.fdatasyncSync(wal),
       busy: () => db.inTransaction,
     };
-    this.#sequence = new Sequence(sequenceStore, this.#highestSeq());
-    this.#sequence.reserve(1);
+    try {
+      this.#sequence = new Sequence(sequenceStore, this.#highestSeq());
+      this.#sequence.reserve(1);
+    } catch (error) {
+      this.#letGo();
+      throw error;
+    }
   }
 
   /** Rows are asked as well: what was saved from a damaged database may lack the bound. */
@@ -131,6 +141,12 @@ export class Store {
     );
   }
 
+  /** Closes what cannot be used, as it is. */
+  abandon(): void {
+    this.#closed = true;
+    this.#letGo();
+  }
+
   /** Leaves one complete file behind. */
   async close(): Promise<void> {
     if (this.#closed) return;
@@ -143,9 +159,19 @@ export class Store {
     } catch (error) {
       this.log.warn("the database could not be closed cleanly", { error: String(error) });
     }
+    this.#letGo();
+  }
+
+  /** Closes the files. What mattered has been synced before, so an error of that is only told. */
+  #letGo(): void {
     for (const statement of this.#statements.values()) statement.finalize();
-    fs.closeSync(this.#wal);
-    this.#db.close();
+    try {
+      this.#calls.closeSync(this.#wal);
+    } catch (error) {
+      this.log.warn("the database could not be closed cleanly", { error: String(error) });
+    } finally {
+      this.#db.close();
+    }
   }
 
   #transaction<T>(work: () => T): { result: T; changed: boolean } {

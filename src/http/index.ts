@@ -7,6 +7,7 @@ import { createDialer, type Resolver } from "./dial.ts";
 import { exchange, type Hop, type Wire } from "./exchange.ts";
 import { createGate } from "./gate.ts";
 import { requestHeaders } from "./headers.ts";
+import { type Connect, systemConnect } from "./plain/connection.ts";
 import { createPlainHttp } from "./plain/index.ts";
 import { type ConnectionOptions, createSessions } from "./sessions.ts";
 import { parseUrl, redirectTarget } from "./url.ts";
@@ -36,6 +37,8 @@ export interface HttpOptions extends AddressOptions, ConnectionOptions {
   clock: Clock;
   log: Log;
   limits?: Partial<HttpLimits>;
+  /** How connections without TLS are made; the system's own way unless given. */
+  connect?: Connect;
 }
 
 export interface HttpClient extends Http {
@@ -57,7 +60,7 @@ export function createHttp(options: HttpOptions): HttpClient {
   const limits = { ...LIMITS, ...options.limits };
   const rules = addressRules(options);
   const sessions = createSessions(options);
-  const { clock, log, resolver } = options;
+  const { clock, log, resolver, connect = systemConnect } = options;
   const dialer = createDialer({
     rules,
     resolver,
@@ -65,7 +68,7 @@ export function createHttp(options: HttpOptions): HttpClient {
     ttlMs: limits.addressTtlMs,
     staggerMs: limits.staggerMs,
   });
-  const plain = createPlainHttp();
+  const plain = createPlainHttp(connect);
   const wire: Wire = { dialer, sessions, plain, gate: createGate(limits.concurrent) };
 
   async function request(request: HttpRequest): Promise<HttpResponse> {

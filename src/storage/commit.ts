@@ -1,9 +1,9 @@
 import { constants } from "node:fs";
-import { copyFile, link, lstat, open, rename, unlink } from "node:fs/promises";
 import { dirname } from "node:path";
 import { DownloadError } from "../core/errors.ts";
 import type { PartFile } from "../core/ports.ts";
 import type { Directories } from "./directories.ts";
+import type { Disk } from "./disk.ts";
 import { codeOf, ifThere, onDisk } from "./errors.ts";
 import { DiskPart } from "./part-file.ts";
 
@@ -26,24 +26,26 @@ const NO_LINKS = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK", 
  * not the one that was written (F92).
  */
 export async function commitPart(move: Move, part: PartFile, directories: Directories): Promise<void> {
+  const { disk } = directories;
   await part.sync();
   const dir = dirname(move.final);
   if (dir !== dirname(move.partial)) await directories.ensure(dir);
   await onDisk("give its final name to", move.final, async () => {
-    if (!(await isMoved(move, part))) {
+    if (!(await isMoved(directories, move, part))) {
       if (part instanceof DiskPart) await part.chmod(move.mode);
-      await giveName(move);
+      await giveName(disk, move);
     }
   });
   await directories.sync(dir);
 }
 
 /** Whether the final name is there already from an interrupted commit of the same file. */
-async function isMoved({ partial, final }: Move, part: PartFile): Promise<boolean> {
+async function isMoved(directories: Directories, { partial, final }: Move, part: PartFile): Promise<boolean> {
+  const { disk } = directories;
   const known = part instanceof DiskPart ? part.identity : undefined;
   const isOurs = (found: { dev: number; ino: number; isFile(): boolean }) =>
     found.isFile() && (known === undefined || (found.ino === known.ino && found.dev === known.dev));
-  const there = await ifThere(lstat(partial));
+  const there = await ifThere(disk.lstat(partial));
   if (there) {
     if (isOurs(there)) return false;
     throw new DownloadError(
@@ -51,39 +53,40 @@ async function isMoved({ partial, final }: Move, part: PartFile): Promise<boolea
       `${partial} was replaced by something else while it was in use: remove it.`,
     );
   }
-  const done = await ifThere(lstat(final));
+  const done = await ifThere(disk.lstat(final));
   if (done && isOurs(done)) return true;
+  await directories.rootOf(dirname(partial)).confirm();
   throw new DownloadError("tampered", `${partial} was removed while it was in use.`);
 }
 
-async function giveName(move: Move): Promise<void> {
+async function giveName(disk: Disk, move: Move): Promise<void> {
   const { partial, final, replace } = move;
   try {
-    if (replace) await rename(partial, final);
-    else await linkName(partial, final);
+    if (replace) await disk.rename(partial, final);
+    else await linkName(disk, partial, final);
   } catch (error) {
     if (codeOf(error) !== "EXDEV") throw error;
-    await copyOver(move);
+    await copyOver(disk, move);
   }
 }
 
 /** A hard link is refused by the system itself when the name exists, so nothing can come in between (F91). */
-async function linkName(partial: string, final: string): Promise<void> {
+async function linkName(disk: Disk, partial: string, final: string): Promise<void> {
   try {
-    await link(partial, final);
+    await disk.link(partial, final);
   } catch (error) {
-    if (codeOf(error) === "EEXIST") return settleExisting(partial, final);
+    if (codeOf(error) === "EEXIST") return settleExisting(disk, partial, final);
     if (!NO_LINKS.has(codeOf(error))) throw error;
-    if (await ifThere(lstat(final))) return settleExisting(partial, final);
-    return rename(partial, final);
+    if (await ifThere(disk.lstat(final))) return settleExisting(disk, partial, final);
+    return disk.rename(partial, final);
   }
-  await unlink(partial);
+  await disk.unlink(partial);
 }
 
 /** After a crash between link and unlink both names mean one file; anything else there is somebody else's. */
-async function settleExisting(partial: string, final: string): Promise<void> {
-  const [ours, theirs] = await Promise.all([lstat(partial), lstat(final)]);
-  if (ours.ino === theirs.ino && ours.dev === theirs.dev) return unlink(partial);
+async function settleExisting(disk: Disk, partial: string, final: string): Promise<void> {
+  const [ours, theirs] = await Promise.all([disk.lstat(partial), disk.lstat(final)]);
+  if (ours.ino === theirs.ino && ours.dev === theirs.dev) return disk.unlink(partial);
   throw new DownloadError(
     "name_collision",
     `${final} appeared while it was being downloaded, and is not overwritten: move it away, then retry.`,
@@ -91,23 +94,23 @@ async function settleExisting(partial: string, final: string): Promise<void> {
 }
 
 /** The final directory is on another file system: copy, sync, name, and only then let go of the partial file (F95). */
-async function copyOver({ partial, final, replace, mode }: Move): Promise<void> {
+async function copyOver(disk: Disk, { partial, final, replace, mode }: Move): Promise<void> {
   const copy = `${final}.copy.part`;
-  await ifThere(unlink(copy));
-  await copyFile(partial, copy, constants.COPYFILE_EXCL);
+  await ifThere(disk.unlink(copy));
+  await disk.copyFile(partial, copy, constants.COPYFILE_EXCL);
   try {
-    const handle = await open(copy, "r+");
+    const fd = await disk.open(copy, "r+");
     try {
-      await handle.chmod(mode);
-      await handle.datasync();
+      disk.fchmodSync(fd, mode);
+      await disk.fdatasync(fd);
     } finally {
-      await handle.close();
+      await disk.close(fd);
     }
-    if (replace) await rename(copy, final);
-    else await linkName(copy, final);
+    if (replace) await disk.rename(copy, final);
+    else await linkName(disk, copy, final);
   } catch (error) {
-    await ifThere(unlink(copy));
+    await ifThere(disk.unlink(copy));
     throw error;
   }
-  await unlink(partial);
+  await disk.unlink(partial);
 }

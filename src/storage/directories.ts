@@ -1,15 +1,22 @@
-import { lstat, mkdir, open, realpath, rmdir } from "node:fs/promises";
+import { constants } from "node:fs";
 import { dirname } from "node:path";
-import { DownloadError } from "../core/errors.ts";
+import { DownloadError, type ErrorCode } from "../core/errors.ts";
+import type { Disk } from "./disk.ts";
 import { codeOf, diskError, ifThere, onDisk } from "./errors.ts";
 import { isInside, type Root } from "./roots.ts";
 
+/** What no waiting mends, so that a start is refused for it. */
+const REFUSALS: ReadonlySet<ErrorCode> = new Set(["read_only", "name_collision"]);
+
 /** Directories below the roots: made on demand, kept inside, made durable together. */
 export class Directories {
+  /** What they lie on. */
+  readonly disk: Disk;
   readonly #roots: readonly Root[];
   readonly #syncs = new Map<string, { running: Promise<void>; next?: Promise<void> }>();
 
-  constructor(roots: readonly Root[]) {
+  constructor(roots: readonly Root[], disk: Disk) {
+    this.disk = disk;
     this.#roots = roots;
   }
 
@@ -26,16 +33,16 @@ export class Directories {
     const real = await root.ready();
     await onDisk("look at", dir, async () => {
       for (let at = dir; isInside(at, root.path); ) {
-        const found = await ifThere(realpath(at));
+        const found = await ifThere(this.disk.realpath(at));
         if (found === undefined) {
-          const there = await ifThere(lstat(at));
+          const there = await ifThere(this.disk.lstat(at));
           if (there?.isSymbolicLink()) throw leadsOut(at, "invalid_path");
           // Something that is there now was made in this very moment: looked at again.
           if (!there) at = dirname(at);
           continue;
         }
         if (!isInside(found, real)) throw leadsOut(at, "invalid_path");
-        if ((await lstat(found)).isDirectory()) return;
+        if ((await this.disk.lstat(found)).isDirectory()) return;
         throw new DownloadError(
           "name_collision",
           `${at} is a file, but a directory is needed there: move it away.`,
@@ -44,17 +51,37 @@ export class Directories {
     });
   }
 
+  /**
+   * Throws `read_only` when nothing can be made at `path`, `name_collision` when its root is no directory (F83). What is
+   * there already may need no writing, and a volume that is gone may come back.
+   */
+  async checkWritable(path: string, root: Root): Promise<void> {
+    try {
+      await root.ready();
+      if (path !== root.path && (await this.#isThere(path))) return;
+      let dir = path === root.path ? path : dirname(path);
+      while (dir !== root.path && !(await this.#isThere(dir))) dir = dirname(dir);
+      await onDisk("write in", dir, () => this.disk.access(dir, constants.W_OK | constants.X_OK));
+    } catch (error) {
+      if (error instanceof DownloadError && REFUSALS.has(error.code)) throw error;
+    }
+  }
+
+  async #isThere(path: string): Promise<boolean> {
+    return (await onDisk("look at", path, () => ifThere(this.disk.lstat(path)))) !== undefined;
+  }
+
   /** Creates the directory when it is missing; returns its real path. Throws `tampered` when that is not below the root. */
   async ensure(dir: string): Promise<string> {
     const root = this.rootOf(dir);
     const realRoot = await root.ready();
     return onDisk("create the directory", dir, async () => {
-      let real = await ifThere(realpath(dir));
+      let real = await ifThere(this.disk.realpath(dir));
       if (real === undefined) {
         await this.check(dir);
-        const first = await mkdir(dir, { recursive: true });
+        const first = await this.disk.mkdir(dir, { recursive: true });
         if (first !== undefined) await this.#syncAbove(dir, first);
-        real = await realpath(dir);
+        real = await this.disk.realpath(dir);
       }
       if (!isInside(real, realRoot)) throw leadsOut(dir, "tampered");
       return real;
@@ -81,7 +108,9 @@ export class Directories {
   }
 
   #startSync(dir: string): Promise<void> {
-    const entry: { running: Promise<void>; next?: Promise<void> } = { running: syncDirectory(dir) };
+    const entry: { running: Promise<void>; next?: Promise<void> } = {
+      running: syncDirectory(this.disk, dir),
+    };
     this.#syncs.set(dir, entry);
     const forget = () => {
       if (entry.next === undefined && this.#syncs.get(dir) === entry) this.#syncs.delete(dir);
@@ -95,7 +124,7 @@ export class Directories {
     const root = this.rootOf(dir);
     for (let at = dir; at !== root.path && isInside(at, root.path); at = dirname(at)) {
       try {
-        await rmdir(at);
+        await this.disk.rmdir(at);
       } catch (error) {
         if (codeOf(error) !== "ENOENT") return;
       }
@@ -114,13 +143,13 @@ function leadsOut(path: string, code: "invalid_path" | "tampered"): DownloadErro
 const NO_DIRECTORY_SYNC = new Set(["EINVAL", "EISDIR", "EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"]);
 
 /** Makes the names in a directory durable, where the file system can. Rejects with DownloadError. */
-export async function syncDirectory(dir: string): Promise<void> {
+export async function syncDirectory(disk: Disk, dir: string): Promise<void> {
   try {
-    const handle = await open(dir, "r");
+    const fd = await disk.open(dir, "r");
     try {
-      await handle.sync();
+      await disk.fsync(fd);
     } finally {
-      await handle.close();
+      await disk.close(fd);
     }
   } catch (error) {
     if (!NO_DIRECTORY_SYNC.has(codeOf(error))) throw diskError(error, "sync the directory", dir);

@@ -1,15 +1,16 @@
-import { stat, unlink } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
 import { DownloadError } from "../core/errors.ts";
 import type { Clock, Log, PlanInput, Storage } from "../core/ports.ts";
 import { commitPart } from "./commit.ts";
 import { Directories } from "./directories.ts";
+import { type Disk, systemDisk } from "./disk.ts";
 import { ifThere, onDisk } from "./errors.ts";
 import { FlatLayout } from "./layouts/flat.ts";
 import { HfCacheLayout } from "./layouts/hf-cache.ts";
 import type { Layout } from "./layouts/layout.ts";
 import { OllamaLayout } from "./layouts/ollama.ts";
 import { locate } from "./locate.ts";
+import type { Mounts } from "./mounts.ts";
 import { openPart } from "./part-file.ts";
 import { Root } from "./roots.ts";
 import { Space } from "./space.ts";
@@ -26,23 +27,27 @@ export interface StorageOptions {
   minFreeBytes?: number;
   /** False makes the hf-cache layout do without symbolic links (`HF_HUB_DISABLE_SYMLINKS`); default true. */
   symlinks?: boolean;
+  /** What earlier processes knew of their volumes. */
+  mounts?: Mounts;
+  /** The system's own unless given. */
+  disk?: Disk;
 }
 
 const MIN_FREE = 64 * 1024 * 1024;
 
 /** Where bytes rest: partial files, final names, layouts and space of the local disk. */
 export function createStorage(options: StorageOptions): Storage {
-  const { clock, minFreeBytes = MIN_FREE, symlinks = true } = options;
-  const models = new Root(options.modelsDir, clock);
-  const cache = new Root(options.hfCacheDir, clock);
-  const ollama = new Root(options.ollamaModelsDir, clock);
+  const { clock, minFreeBytes = MIN_FREE, symlinks = true, disk = systemDisk } = options;
+  const models = new Root(options.modelsDir, clock, disk, options.mounts);
+  const cache = new Root(options.hfCacheDir, clock, disk, options.mounts);
+  const ollama = new Root(options.ollamaModelsDir, clock, disk, options.mounts);
   // The longer path first: one may lie in the other.
   const roots = [ollama, models, cache].sort((a, b) => b.path.length - a.path.length);
-  const directories = new Directories(roots);
+  const directories = new Directories(roots, disk);
   const flat = new FlatLayout(models, directories, clock);
   const hub = new HfCacheLayout(cache, directories, symlinks);
   const daemons = new OllamaLayout(ollama, directories);
-  const space = new Space(minFreeBytes, clock);
+  const space = new Space(minFreeBytes, clock, disk);
   const mode = 0o666 & ~process.umask();
 
   /** A plain URL has no place in the hub's cache. */
@@ -59,8 +64,14 @@ export function createStorage(options: StorageOptions): Storage {
         ? null
         : flat.expected(source),
 
+    async checkWritable(source, layout) {
+      const isHub = layout === "hf-cache" && source.repo !== undefined;
+      const root = layout === "ollama" ? ollama : isHub ? cache : models;
+      await directories.checkWritable((root === models && flat.expected(source)) || root.path, root);
+    },
+
     plan: (input) => layoutOf(input).plan(input),
-    open: ({ partial }) => openPart(partial, (dir) => directories.ensure(dir)),
+    open: ({ partial }) => openPart(partial, directories),
 
     async commit(target, part) {
       const { partial, path, blob, role } = target;
@@ -76,7 +87,10 @@ export function createStorage(options: StorageOptions): Storage {
 
     async discard({ partial, path }) {
       directories.rootOf(dirname(partial));
-      await onDisk("remove", partial, () => ifThere(unlink(partial)));
+      await onDisk("remove", partial, async () => {
+        // Whatever else stands there is not ours to remove (F90, F92).
+        if ((await ifThere(disk.lstat(partial)))?.isFile()) await ifThere(disk.unlink(partial));
+      });
       await directories.prune(dirname(partial));
       await directories.prune(dirname(path));
     },
@@ -85,7 +99,7 @@ export function createStorage(options: StorageOptions): Storage {
       const absolute = resolve(path);
       const root = directories.rootOf(dirname(absolute));
       await directories.check(dirname(absolute));
-      const there = await onDisk("look at", absolute, () => ifThere(stat(absolute)));
+      const there = await onDisk("look at", absolute, () => ifThere(disk.stat(absolute)));
       if (there?.isDirectory())
         throw new DownloadError("invalid_path", `${absolute} is a directory, not a file.`);
       const layout = root === cache ? hub : root === ollama ? daemons : flat;
@@ -93,7 +107,7 @@ export function createStorage(options: StorageOptions): Storage {
     },
 
     async stat(path) {
-      const there = await onDisk("look at", path, () => ifThere(stat(path)));
+      const there = await onDisk("look at", path, () => ifThere(disk.stat(path)));
       return there?.isFile() ? { exists: true, size: there.size } : { exists: false, size: null };
     },
 

@@ -1,4 +1,3 @@
-import { realpath, stat } from "node:fs/promises";
 import { isAbsolute, join, relative, resolve } from "node:path";
 import { PART_SUFFIX } from "../core/paths.ts";
 import { isInside, type Root } from "./roots.ts";
@@ -10,16 +9,17 @@ import { isInside, type Root } from "./roots.ts";
  */
 export async function locate(root: Root, text: string): Promise<string | undefined> {
   if (text === "" || text.includes("\0")) return undefined;
+  const { disk } = root;
   const real = await root.ready();
   const places = isAbsolute(text) ? [text] : [join(root.path, text), resolve(text)];
   for (const place of places) {
     const path = resolve(place);
     // Before the file system is asked: whether something exists elsewhere is nobody's business.
     if (!isInside(path, root.path) && !isInside(path, real)) continue;
-    const target = await realpath(path).catch(() => undefined);
+    const target = await disk.realpath(path).catch(() => undefined);
     if (target === undefined || target === real || !isInside(target, real)) continue;
     if (target.endsWith(PART_SUFFIX)) continue;
-    const info = await stat(target).catch(() => undefined);
+    const info = await disk.stat(target).catch(() => undefined);
     if (info?.isFile() || info?.isDirectory()) return join(root.path, relative(real, target));
   }
   return undefined;

@@ -1,28 +1,11 @@
-import {
-  close,
-  constants,
-  fchmodSync,
-  fdatasync,
-  fstatSync,
-  ftruncate,
-  open,
-  readlinkSync,
-  type Stats,
-  write,
-  writev,
-} from "node:fs";
-import { stat } from "node:fs/promises";
+import { constants, type Stats } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { promisify } from "node:util";
 import { DownloadError } from "../core/errors.ts";
 import type { PartFile } from "../core/ports.ts";
-import { codeOf, diskError, onDisk } from "./errors.ts";
+import type { Directories } from "./directories.ts";
+import type { Disk } from "./disk.ts";
+import { codeOf, diskError, ifThere, onDisk } from "./errors.ts";
 import { Room } from "./preallocate.ts";
-
-const openFd = promisify(open);
-const closeFd = promisify(close);
-const syncFd = promisify(fdatasync);
-const truncateFd = promisify(ftruncate);
 
 /** Longest vector the system takes (IOV_MAX). */
 const MOST_VECTORS = 1024;
@@ -38,6 +21,7 @@ export class DiskPart implements PartFile {
   readonly initialLength: number;
   /** Identity of what was opened: only this may be renamed (F92, F199). */
   readonly identity: Pick<Stats, "dev" | "ino">;
+  readonly #disk: Disk;
   readonly #fd: number;
   #closed = false;
   /** Writes finished, and how many of them the last good sync covers. */
@@ -46,7 +30,8 @@ export class DiskPart implements PartFile {
   readonly #room = new Room();
   #broken: DownloadError | undefined;
 
-  private constructor(path: string, fd: number, stats: Stats) {
+  private constructor(disk: Disk, path: string, fd: number, stats: Stats) {
+    this.#disk = disk;
     this.path = path;
     this.#fd = fd;
     this.initialLength = stats.size;
@@ -59,23 +44,22 @@ export class DiskPart implements PartFile {
    * Opens or creates `path`, whose directory is known to be really `realDir`. Throws `tampered` for anything but a
    * regular file of that very directory.
    */
-  static async open(path: string, realDir: string): Promise<DiskPart> {
-    const fd = await openFd(path, FLAGS, PARTIAL_MODE);
+  static async open(disk: Disk, path: string, realDir: string): Promise<DiskPart> {
+    const fd = await disk.open(path, FLAGS, PARTIAL_MODE);
     try {
-      // What the kernel knows of an open file it tells at once, without a disk.
-      const stats = fstatSync(fd);
-      const place = placeOf(fd);
+      const stats = disk.fstatSync(fd);
+      const place = placeOf(disk, fd);
       const moved = place !== undefined && place !== join(realDir, basename(path));
-      const foreign = stats.size > 0 && (await stat(realDir)).dev !== stats.dev;
+      const foreign = stats.size > 0 && (await disk.stat(realDir)).dev !== stats.dev;
       if (!stats.isFile() || moved || foreign)
         throw new DownloadError(
           "tampered",
           `${path} is not the partial file that was left there: remove it.`,
         );
-      if ((stats.mode & 0o777) !== PARTIAL_MODE) fchmodSync(fd, PARTIAL_MODE);
-      return new DiskPart(path, fd, stats);
+      if ((stats.mode & 0o777) !== PARTIAL_MODE) disk.fchmodSync(fd, PARTIAL_MODE);
+      return new DiskPart(disk, path, fd, stats);
     } catch (error) {
-      await closeFd(fd);
+      await disk.close(fd);
       throw error;
     }
   }
@@ -108,12 +92,8 @@ export class DiskPart implements PartFile {
   }
 
   #writeSome(queue: readonly Uint8Array[], at: number): Promise<number> {
-    return new Promise((resolve, reject) => {
-      const done = (error: Error | null, written: number) => (error ? reject(error) : resolve(written));
-      const first = queue[0]!;
-      if (queue.length === 1) write(this.#fd, first, 0, first.length, at, done);
-      else writev(this.#fd, queue.slice(0, MOST_VECTORS), at, done);
-    });
+    if (queue.length === 1) return this.#disk.write(this.#fd, queue[0]!, at);
+    return this.#disk.writev(this.#fd, queue.slice(0, MOST_VECTORS), at);
   }
 
   async sync(): Promise<void> {
@@ -122,7 +102,7 @@ export class DiskPart implements PartFile {
     if (covered === this.#durable) return;
     this.#checkUsable();
     try {
-      await syncFd(this.#fd);
+      await this.#disk.fdatasync(this.#fd);
     } catch (error) {
       // The next call would report success although the pages are lost (F85).
       this.#broken = diskError(error, "sync", this.path);
@@ -133,20 +113,20 @@ export class DiskPart implements PartFile {
 
   async truncate(length: number): Promise<void> {
     this.#checkUsable();
-    await onDisk("truncate", this.path, () => truncateFd(this.#fd, length));
+    await onDisk("truncate", this.path, () => this.#disk.ftruncate(this.#fd, length));
     this.#room.cut(length);
     this.#finished++;
   }
 
   /** Sets the mode of the open file. */
   async chmod(mode: number): Promise<void> {
-    await onDisk("set the mode of", this.path, async () => fchmodSync(this.#fd, mode));
+    await onDisk("set the mode of", this.path, async () => this.#disk.fchmodSync(this.#fd, mode));
   }
 
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    await onDisk("close", this.path, () => closeFd(this.#fd));
+    await onDisk("close", this.path, () => this.#disk.close(this.#fd));
   }
 
   #checkUsable(): void {
@@ -161,9 +141,9 @@ export class DiskPart implements PartFile {
 }
 
 /** Where an open file really is; undefined where the system does not tell. */
-function placeOf(fd: number): string | undefined {
+function placeOf(disk: Disk, fd: number): string | undefined {
   try {
-    return readlinkSync(`/proc/self/fd/${fd}`);
+    return disk.readlinkSync(`/proc/self/fd/${fd}`);
   } catch (error) {
     if (codeOf(error) === "ENOENT" || codeOf(error) === "ENOTDIR") return undefined;
     throw error;
@@ -180,16 +160,27 @@ function drop(chunks: readonly Uint8Array[], count: number): Uint8Array[] {
   return left;
 }
 
-/** Opens the partial file; `ensure` makes its directory and returns the real path of it. */
-export async function openPart(path: string, ensure: (dir: string) => Promise<string>): Promise<DiskPart> {
-  return onDisk("open", path, async () => {
-    const dir = dirname(path);
+/** Opens or creates the partial file, and its directory, on the volume that its root was on before (F94). */
+export async function openPart(path: string, directories: Directories): Promise<DiskPart> {
+  const { disk } = directories;
+  const dir = dirname(path);
+  const part = await onDisk("open", path, async () => {
     try {
-      return await DiskPart.open(path, await ensure(dir));
+      return await DiskPart.open(disk, path, await directories.ensure(dir));
     } catch (error) {
       // Another download may have removed the directory as empty in between.
       if (codeOf(error) !== "ENOENT") throw error;
-      return DiskPart.open(path, await ensure(dir));
+      return DiskPart.open(disk, path, await directories.ensure(dir));
     }
   });
+  try {
+    await directories.rootOf(dir).confirm();
+    return part;
+  } catch (error) {
+    await part.close();
+    // It was begun where the volume used to be.
+    if (part.initialLength === 0) await onDisk("remove", path, () => ifThere(disk.unlink(path)));
+    await directories.prune(dir);
+    throw error;
+  }
 }

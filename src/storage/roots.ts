@@ -1,8 +1,9 @@
-import { mkdir, realpath, stat } from "node:fs/promises";
 import { dirname, resolve, sep } from "node:path";
 import { DownloadError } from "../core/errors.ts";
 import type { Clock } from "../core/ports.ts";
-import { diskError, ifThere } from "./errors.ts";
+import type { Disk } from "./disk.ts";
+import { diskError, ifThere, onDisk } from "./errors.ts";
+import { isUnmounted, type Mounts, mountPointOf } from "./mounts.ts";
 
 /** How long one look at a root counts; a volume that disappears is noticed by the next file (F94). */
 const FRESH_MS = 250;
@@ -15,12 +16,16 @@ export function isInside(path: string, folder: string): boolean {
 /** A directory of ours: nothing is written outside of it, whatever links lie inside (F198). */
 export class Root {
   readonly path: string;
+  readonly disk: Disk;
   readonly #clock: Clock;
+  readonly #mounts: Mounts | undefined;
   #device: number | undefined;
   #real = "";
   #seenAt = Number.NEGATIVE_INFINITY;
 
-  constructor(path: string, clock: Clock) {
+  constructor(path: string, clock: Clock, disk: Disk, mounts?: Mounts) {
+    this.disk = disk;
+    this.#mounts = mounts;
     this.path = resolve(path);
     this.#clock = clock;
   }
@@ -41,32 +46,49 @@ export class Root {
     return this.#real;
   }
 
+  /** As `ready`, however short a time ago it was looked at: what a moment of luck would spoil. Cheap while all is well. */
+  async confirm(): Promise<void> {
+    const there = await onDisk("look at", this.path, () => ifThere(this.disk.stat(this.path)));
+    if (there?.dev === this.#device) return;
+    this.#seenAt = Number.NEGATIVE_INFINITY;
+    await this.ready();
+  }
+
   async #look(): Promise<void> {
-    const there = await ifThere(stat(this.path));
-    const device = there?.dev ?? (await deviceAbove(this.path));
-    if (this.#device !== undefined && device !== this.#device) throw this.#gone();
-    if (!there) await mkdir(this.path, { recursive: true });
+    const there = await ifThere(this.disk.stat(this.path));
+    const device = there?.dev ?? (await deviceAbove(this.disk, this.path));
+    const isFirst = this.#device === undefined;
+    if (isFirst ? await this.#isMissed() : device !== this.#device) throw this.#gone();
+    if (!there) await this.disk.mkdir(this.path, { recursive: true });
     else if (!there.isDirectory())
       throw new DownloadError(
         "name_collision",
         `${this.path} is not a directory: move it away or configure another one.`,
       );
-    this.#device = (await stat(this.path)).dev;
-    this.#real = await realpath(this.path);
+    const { dev } = await this.disk.stat(this.path);
+    this.#real = await this.disk.realpath(this.path);
+    if (isFirst) this.#mounts?.set(this.path, await mountPointOf(this.disk, this.path));
+    this.#device = dev;
+  }
+
+  /** Whether an earlier process had it on a volume that is not there now. */
+  async #isMissed(): Promise<boolean> {
+    const mountPoint = this.#mounts?.get(this.path);
+    return mountPoint !== undefined && (await isUnmounted(this.disk, mountPoint));
   }
 
   #gone(): DownloadError {
     return new DownloadError(
       "volume_gone",
-      `The volume of ${this.path} is gone: attach or mount it again, downloads go on by themselves.`,
+      `The volume of ${this.path} is gone: attach or mount it again, downloads go on by themselves. To do without it, put a file into that folder and start modelhaul anew.`,
     );
   }
 }
 
 /** Device of the nearest directory above that exists. */
-async function deviceAbove(path: string): Promise<number | undefined> {
+async function deviceAbove(disk: Disk, path: string): Promise<number | undefined> {
   for (let dir = dirname(path); ; dir = dirname(dir)) {
-    const found = await ifThere(stat(dir));
+    const found = await ifThere(disk.stat(dir));
     if (found) return found.dev;
     if (dir === dirname(dir)) return undefined;
   }

@@ -1,8 +1,8 @@
 import { constants } from "node:fs";
-import { chmod, mkdir, open, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import type { Log, Secret, Secrets } from "../core/ports.ts";
 import { syncDirectory } from "./directories.ts";
+import { type Disk, systemDisk } from "./disk.ts";
 import { ifThere, onDisk } from "./errors.ts";
 
 const NAME = "secrets.json";
@@ -17,9 +17,9 @@ type Edit = (next: Map<string, Secret>) => void;
  * on disk and replaces the file as a whole. A file that is not ours to read is kept aside, never deleted.
  * Rejects with DownloadError `no_space read_only io tampered`.
  */
-export async function openSecrets(dataDir: string, log?: Log): Promise<Secrets> {
+export async function openSecrets(dataDir: string, log?: Log, disk: Disk = systemDisk): Promise<Secrets> {
   const path = join(dataDir, NAME);
-  let known = await onDisk("read", path, () => load(dataDir, path, log));
+  let known = await onDisk("read", path, () => load(disk, dataDir, path, log));
   let last: Promise<void> = Promise.resolve();
   let batch: { edits: Edit[]; written: Promise<void> } | undefined;
   /** One write at a time, with all changes that came while one ran; what fails is not remembered either. */
@@ -33,7 +33,7 @@ export async function openSecrets(dataDir: string, log?: Log): Promise<Secrets> 
     const next = new Map(known);
     for (const edit of batch?.edits ?? []) edit(next);
     batch = undefined;
-    await onDisk("write", path, () => replace(dataDir, path, next));
+    await onDisk("write", path, () => replace(disk, dataDir, path, next));
     known = next;
   };
   return {
@@ -56,15 +56,15 @@ export async function openSecrets(dataDir: string, log?: Log): Promise<Secrets> 
   };
 }
 
-async function load(dataDir: string, path: string, log: Log | undefined): Promise<Known> {
-  await mkdir(dataDir, { recursive: true, mode: 0o700 });
-  const text = await ifThere(readFile(path, "utf8"));
+async function load(disk: Disk, dataDir: string, path: string, log: Log | undefined): Promise<Known> {
+  await disk.mkdir(dataDir, { recursive: true, mode: 0o700 });
+  const text = await ifThere(disk.readFile(path, "utf8"));
   if (text === undefined) return new Map();
-  await chmod(path, 0o600);
+  await disk.chmod(path, 0o600);
   const known = parse(text);
   if (known) return known;
   const copy = `${path}.damaged-${new Date().toISOString().replace(/[:.]/g, "-")}`;
-  await rename(path, copy);
+  await disk.rename(path, copy);
   log?.warn("The file of secrets was damaged. A copy was kept; give tokens again where they are needed.", {
     copy,
   });
@@ -100,17 +100,22 @@ function isSecret(value: unknown): value is Secret {
   return isRecord(value) && Object.entries(value).every(fits);
 }
 
-async function replace(dataDir: string, path: string, known: Known): Promise<void> {
+async function replace(disk: Disk, dataDir: string, path: string, known: Known): Promise<void> {
   const temporary = `${path}.new`;
-  const handle = await open(temporary, FLAGS, 0o600);
+  const fd = await disk.open(temporary, FLAGS, 0o600);
   try {
     // One that a crash left behind may be wider.
-    await handle.chmod(0o600);
-    await handle.writeFile(JSON.stringify(Object.fromEntries(known)));
-    await handle.sync();
+    disk.fchmodSync(fd, 0o600);
+    const bytes = Buffer.from(JSON.stringify(Object.fromEntries(known)));
+    for (let at = 0; at < bytes.length; ) {
+      const written = await disk.write(fd, bytes.subarray(at), at);
+      if (written === 0) throw new Error("the system takes no more bytes");
+      at += written;
+    }
+    await disk.fsync(fd);
   } finally {
-    await handle.close();
+    await disk.close(fd);
   }
-  await rename(temporary, path);
-  await syncDirectory(dataDir);
+  await disk.rename(temporary, path);
+  await syncDirectory(disk, dataDir);
 }

@@ -1,7 +1,7 @@
-import { readdir, stat, statfs } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { DownloadError } from "../core/errors.ts";
 import type { Clock, Reservation } from "../core/ports.ts";
+import type { Disk } from "./disk.ts";
 import { ifThere, onDisk } from "./errors.ts";
 
 /** How long a count of all model files stays good: it walks the whole tree. */
@@ -11,11 +11,13 @@ const COUNT_MS = 10_000;
 export class Space {
   readonly #keepFree: number;
   readonly #clock: Clock;
+  readonly #disk: Disk;
   /** Device -> bytes still to come. */
   readonly #reserved = new Map<number, number>();
   #counted: { at: number; bytes: number } | undefined;
 
-  constructor(keepFree: number, clock: Clock) {
+  constructor(keepFree: number, clock: Clock, disk: Disk) {
+    this.#disk = disk;
     this.#keepFree = keepFree;
     this.#clock = clock;
   }
@@ -55,7 +57,7 @@ export class Space {
     if (this.#counted && now - this.#counted.at < COUNT_MS) return this.#counted.bytes;
     const seen = new Set<string>();
     let bytes = 0;
-    for (const folder of folders) bytes += await count(folder, seen);
+    for (const folder of folders) bytes += await count(this.#disk, folder, seen);
     this.#counted = { at: now, bytes };
     return bytes;
   }
@@ -64,22 +66,22 @@ export class Space {
   async #volume(path: string): Promise<{ device: number; free: number }> {
     return onDisk("ask for the free space of", path, async () => {
       for (let at = path; ; at = dirname(at)) {
-        const there = await ifThere(stat(at));
+        const there = await ifThere(this.#disk.stat(at));
         if (!there) continue;
-        const { bavail, bsize } = await statfs(at);
+        const { bavail, bsize } = await this.#disk.statfs(at);
         return { device: there.dev, free: bavail * bsize };
       }
     });
   }
 }
 
-async function count(folder: string, seen: Set<string>): Promise<number> {
+async function count(disk: Disk, folder: string, seen: Set<string>): Promise<number> {
   let bytes = 0;
-  for (const entry of (await ifThere(readdir(folder, { withFileTypes: true }))) ?? []) {
+  for (const entry of (await ifThere(disk.readdir(folder, { withFileTypes: true }))) ?? []) {
     const path = join(folder, entry.name);
-    if (entry.isDirectory()) bytes += await count(path, seen);
+    if (entry.isDirectory()) bytes += await count(disk, path, seen);
     if (!entry.isFile()) continue;
-    const found = await ifThere(stat(path));
+    const found = await ifThere(disk.stat(path));
     const key = `${found?.dev}:${found?.ino}`;
     if (!found || seen.has(key)) continue;
     seen.add(key);

@@ -243,3 +243,69 @@ test("F24 F80 what is void and cannot be forgotten ends the attempt, and nothing
   expect([unheard, done.state, refusals > 0]).toEqual([[], "completed", true]);
   expect(digest(done.localPath as string)).toBe(sha256Of(9, 8 * MB));
 });
+
+/** What was written stays written, but is told as an error: the sync behind it failed (F85). */
+const afterwards = (isIt: (args: readonly unknown[]) => boolean): Hook => {
+  let failures = 0;
+  return {
+    after(args) {
+      if (failures === 1 || !isIt(args)) return;
+      failures = 1;
+      throw diskTrouble();
+    },
+  };
+};
+const movesTo = (state: string) =>
+  afterwards(([, , patch]) => (patch as DownloadPatch | undefined)?.state === state);
+
+test("F85 a start or a resume that was written before its error goes on without being asked again", async () => {
+  await using origin = await startOrigin({ resources: [{ path: "/m.bin", seed: 5, size: MB }] });
+  const hooks: Hooks = { insert: afterwards(() => true) };
+  await using product = await openProduct({ ...withHooks(hooks), settings: { paused: true } });
+  const request = { url: origin.url("/m.bin"), modelId: "m" };
+  await expect(product.downloads.start(request)).rejects.toMatchObject({ code: "io" });
+  await product.downloads.pause("m");
+  await product.downloads.changeSettings({ paused: false });
+  hooks.update = movesTo("queued");
+  await expect(product.downloads.resume("m")).rejects.toMatchObject({ code: "io" });
+  const done = await product.reaches("m", "completed", "failed");
+  expect(digest(done.localPath as string)).toBe(sha256Of(5, MB));
+});
+
+test("F85 a start that was written before its error is begun at once", async () => {
+  await using origin = await startOrigin({ resources: [{ path: "/m.bin", seed: 5, size: MB }] });
+  await using product = await openProduct(withHooks({ insert: afterwards(() => true) }));
+  const request = { url: origin.url("/m.bin"), modelId: "m" };
+  await expect(product.downloads.start(request)).rejects.toMatchObject({ code: "io" });
+  expect((await product.reaches("m", "completed", "failed")).state).toBe("completed");
+});
+
+test("F85 a cancel that was refused leaves no wish behind that would keep the download waiting for ever", async () => {
+  await using origin = await startOrigin({ resources: [{ path: "/m.bin", seed: 5, size: MB }] });
+  const hooks: Hooks = { setIntent: afterwards(() => true) };
+  await using product = await openProduct({ ...withHooks(hooks), settings: { paused: true } });
+  const { download } = await product.downloads.start({ url: origin.url("/m.bin") });
+  await expect(product.downloads.cancel(download.id)).rejects.toMatchObject({ code: "io" });
+  expect((await product.db.get(download.id))?.intent).toBeNull();
+  hooks.update = { before: movesTo("cancelled").after as Hook["before"] & object };
+  await expect(product.downloads.cancel(download.id)).rejects.toMatchObject({ code: "io" });
+  await product.downloads.changeSettings({ paused: false });
+  expect((await product.reaches(download.id, "completed", "failed")).state).toBe("completed");
+});
+
+test("F85 what was written before its error is told to those who watch", async () => {
+  await using origin = await startOrigin({ resources: [{ path: "/m.bin", seed: 5, size: MB }] });
+  const hooks: Hooks = { update: movesTo("completed") };
+  await using product = await openProduct(withHooks(hooks));
+  const completed = Promise.withResolvers<void>();
+  product.downloads.feed.subscribe((event) => {
+    if (event.type === "download" && event.download.state === "completed") completed.resolve();
+  });
+  const removed = Promise.withResolvers<void>();
+  product.downloads.feed.subscribe((event) => event.type === "removed" && removed.resolve());
+  await product.downloads.start({ url: origin.url("/m.bin"), modelId: "m" });
+  await completed.promise;
+  hooks.remove = afterwards(() => true);
+  await expect(product.downloads.forget("m", { files: false })).rejects.toMatchObject({ code: "io" });
+  await removed.promise;
+});

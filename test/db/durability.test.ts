@@ -1,8 +1,9 @@
 import { Database as Sqlite } from "bun:sqlite";
 import { describe, expect, spyOn, test } from "bun:test";
-import fs, { statSync } from "node:fs";
+import { type fdatasync, type NoParamCallback, statSync } from "node:fs";
 import { join } from "node:path";
 import { GroupSync } from "../../src/db/sync.ts";
+import { systemCalls } from "../../src/db/system.ts";
 import { child } from "./child.ts";
 import { fileDraft, insert } from "./rows.ts";
 import { cleanUpAfterEach, open, tempDir } from "./support.ts";
@@ -125,7 +126,7 @@ describe("I2 durability", () => {
     const db = await open();
     const row = await insert(db);
     const fileId = (await db.putFiles(row.id, [fileDraft(row.id, "x")]))[0]!.id;
-    const sync = spyOn(fs, "fdatasync");
+    const sync = spyOn(systemCalls, "fdatasync");
     try {
       const facts: [string, () => Promise<unknown>][] = [
         ["insert", () => insert(db)],
@@ -154,13 +155,13 @@ describe("I2 durability", () => {
     }
   });
 
-  const failing = (_fd: number, done: fs.NoParamCallback) =>
+  const failing = (_fd: number, done: NoParamCallback) =>
     queueMicrotask(() => done(Object.assign(new Error("EIO"), { code: "EIO" })));
 
   test("F85 a failed sync is reported, and nothing is acknowledged before a whole checkpoint has succeeded", async () => {
     const dataDir = tempDir();
     const db = await open({ dataDir });
-    const sync = spyOn(fs, "fdatasync").mockImplementationOnce(failing as typeof fs.fdatasync);
+    const sync = spyOn(systemCalls, "fdatasync").mockImplementationOnce(failing as typeof fdatasync);
     try {
       await expect(insert(db)).rejects.toMatchObject({ name: "DownloadError", code: "io" });
       sync.mockClear();

@@ -1,12 +1,21 @@
 import { Database as Sqlite } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
-import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "../../src/core/clock.ts";
 import { openDatabase } from "../../src/db/index.ts";
 import { STEPS } from "../../src/db/migrate.ts";
 import { connect, isSafeToShare, sqliteVersion } from "../../src/db/sqlite.ts";
 import { Store } from "../../src/db/store.ts";
+import { systemCalls } from "../../src/db/system.ts";
 import { child } from "./child.ts";
 import { fileDraft, insert, recordingLog } from "./rows.ts";
 import { cleanUpAfterEach, open, tempDir } from "./support.ts";
@@ -174,7 +183,7 @@ describe("an existing database", () => {
 
   test("F106 where shared memory cannot be relied on, one connection does without it", async () => {
     const dataDir = tempDir();
-    const connection = connect(dataDir, false);
+    const connection = connect(systemCalls, dataDir, false);
     const log = recordingLog();
     const store = new Store({ ...connection, dataDir, clock: systemClock, log, boot: "b" });
     await store.write(() => store.setMeta("a", "1"));
@@ -208,6 +217,66 @@ describe("an existing database", () => {
     expect(log.lines).toEqual([]);
   });
 
+  test.each([
+    ["NFS", 0x6969, []],
+    ["CIFS", 0xff534d42, []],
+    ["Ceph", 0x00c36400, []],
+    ["ext4", 0xef53, ["state.db-shm"]],
+  ])("F106 on %s the database does without shared memory where it has to", async (_name, type, shared) => {
+    const dataDir = tempDir();
+    const statfsSync = ((path: string) => ({
+      ...systemCalls.statfsSync(path),
+      type,
+    })) as typeof systemCalls.statfsSync;
+    const db = await open({ dataDir, calls: { ...systemCalls, statfsSync } });
+    const row = await insert(db);
+    expect(readdirSync(dataDir).filter((name) => name.endsWith("-shm"))).toEqual(shared);
+    expect((await db.get(row.id))?.id).toBe(row.id);
+  });
+
+  test("a database that cannot be opened after all is let go of, and can be opened again (I5)", async () => {
+    const dataDir = tempDir();
+    const held = () =>
+      readdirSync("/proc/self/fd").filter((fd) => linkOf(`/proc/self/fd/${fd}`).startsWith(dataDir));
+    const fdatasyncSync = () => {
+      throw Object.assign(new Error("EIO"), { code: "EIO" });
+    };
+    await expect(open({ dataDir, calls: { ...systemCalls, fdatasyncSync } })).rejects.toMatchObject({
+      code: "io",
+    });
+    expect(held()).toEqual([]);
+    expect(await (await open({ dataDir })).counts()).toMatchObject({ queued: 0 });
+  });
+
+  test.each(["EMFILE", "ENFILE", "ENOTDIR", "ESTALE"])(
+    "F113 %s while it is opened is an error that says where and what",
+    async (code) => {
+      const dataDir = tempDir();
+      const openSync = () => {
+        throw Object.assign(new Error(code), { code });
+      };
+      const error = await open({ dataDir, calls: { ...systemCalls, openSync } }).catch((thrown) => thrown);
+      expect([error.name, error.code]).toEqual(["DownloadError", "io"]);
+      expect(error.message).toContain(dataDir);
+    },
+  );
+
+  test("an error of the last close is told in the log; the next process finds everything", async () => {
+    const dataDir = tempDir();
+    const log = recordingLog();
+    const trouble = { isOn: false };
+    const closeSync = (fd: number) => {
+      systemCalls.closeSync(fd);
+      if (trouble.isOn) throw Object.assign(new Error("EIO"), { code: "EIO" });
+    };
+    const db = await open({ dataDir, log, calls: { ...systemCalls, closeSync } });
+    const row = await insert(db);
+    trouble.isOn = true;
+    await db.close();
+    expect(log.lines.map(({ message }) => message)).toEqual(["the database could not be closed cleanly"]);
+    expect((await (await open({ dataDir })).get(row.id))?.id).toBe(row.id);
+  });
+
   test("after an orderly close the whole file is not looked through again", async () => {
     const dataDir = tempDir();
     const first = await open({ dataDir });
@@ -232,4 +301,13 @@ function damageIndex(path: string, index: string, { clean = false } = {}): void 
   const bytes = readFileSync(path);
   bytes.fill(0x5a, (page - 1) * 4096, page * 4096);
   writeFileSync(path, bytes);
+}
+
+/** Where it leads; nowhere once it is gone. */
+function linkOf(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return "";
+  }
 }

@@ -3,6 +3,7 @@ import { execFileSync } from "node:child_process";
 import {
   existsSync,
   linkSync,
+  lstatSync,
   mkdirSync,
   readFileSync,
   renameSync,
@@ -14,6 +15,7 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Storage, Target } from "../../src/core/ports.ts";
+import { systemDisk } from "../../src/storage/disk.ts";
 import { failure, input, Place } from "./support.ts";
 
 async function target(storage: Storage, path = "m.gguf"): Promise<Target> {
@@ -51,6 +53,31 @@ describe("writing", () => {
     expect(await failure(again.write(0, [new Uint8Array(1)]))).toMatchObject({ code: "internal" });
   });
 
+  test("F81 a system that takes a part of each write only gets the rest, one that takes nothing is told", async () => {
+    using place = new Place();
+    const limit = { bytes: 700 };
+    const write: typeof systemDisk.write = (fd, bytes, at) =>
+      systemDisk.write(
+        fd,
+        new Uint8Array(bytes.buffer, bytes.byteOffset, Math.min(bytes.byteLength, limit.bytes)),
+        at,
+      );
+    const writev: typeof systemDisk.writev = (fd, [first], at) => write(fd, first!, at);
+    const storage = place.storage({ disk: { ...systemDisk, write, writev } });
+    const at = await target(storage);
+    const part = await storage.open(at);
+    const expected = Uint8Array.from({ length: 10_000 }, (_, i) => (i * 31 + (i >> 8)) & 0xff);
+    await part.write(0, [
+      expected.subarray(0, 2_000),
+      expected.subarray(2_000, 2_001),
+      expected.subarray(2_001),
+    ]);
+    expect(Buffer.compare(readFileSync(part.path), expected)).toBe(0);
+    limit.bytes = 0;
+    expect((await failure(part.write(0, [expected]))).code).toBe("io");
+    await part.close();
+  });
+
   test("F119 partial files are the owner's alone, whatever mode they were left with", async () => {
     using place = new Place();
     const storage = place.storage();
@@ -82,6 +109,22 @@ describe("writing", () => {
     }
     expect(readFileSync(victim, "utf8")).toBe("precious");
     expect(existsSync(join(place.dir, "nowhere"))).toBe(false);
+  });
+
+  test("F90 F92 what was put in place of the partial file stays when the partial file is given up", async () => {
+    using place = new Place();
+    const storage = place.storage();
+    const at = await target(storage);
+    const part = await storage.open(at);
+    await part.close();
+    rmSync(at.partial);
+    symlinkSync("elsewhere", at.partial);
+    await storage.discard(at);
+    expect(lstatSync(at.partial).isSymbolicLink()).toBe(true);
+    rmSync(at.partial);
+    mkdirSync(at.partial);
+    await storage.discard(at);
+    expect(statSync(at.partial).isDirectory()).toBe(true);
   });
 
   test("F198 a folder that is a link out of the models directory gets nothing", async () => {

@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { statSync } from "node:fs";
 import { realpath } from "node:fs/promises";
 import { join } from "node:path";
+import { systemDisk } from "../../src/storage/disk.ts";
 import { DiskPart } from "../../src/storage/part-file.ts";
 import { tempDir } from "../support/temp.ts";
 
@@ -12,7 +13,7 @@ test.skipIf(process.platform !== "linux")(
   async () => {
     using dir = tempDir("room");
     const path = join(dir.path, "x.part");
-    const part = await DiskPart.open(path, await realpath(dir.path));
+    const part = await DiskPart.open(systemDisk, path, await realpath(dir.path));
     part.expect(100 * MIB);
     await part.write(0, [new Uint8Array(MIB)]);
     expect(statSync(path).size).toBe(MIB);
@@ -29,7 +30,7 @@ test.skipIf(process.platform !== "linux")(
 test("a small file, or one whose size nobody knows, takes only what is written", async () => {
   using dir = tempDir("room");
   const path = join(dir.path, "x.part");
-  const part = await DiskPart.open(path, await realpath(dir.path));
+  const part = await DiskPart.open(systemDisk, path, await realpath(dir.path));
   part.expect(MIB);
   await part.write(0, [new Uint8Array(4096)]);
   expect(statSync(path).blocks * 512).toBeLessThan(64 << 10);

@@ -1,6 +1,6 @@
 /** Runs one scenario on a small volume of its own and prints what it saw as JSON. Started by `volume.test.ts`. */
 import { execFileSync } from "node:child_process";
-import { readdirSync, readFileSync, unlinkSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { DownloadError } from "../../src/core/errors.ts";
 import type { PartFile, Storage, Target } from "../../src/core/ports.ts";
@@ -61,6 +61,18 @@ const SCENARIOS: Record<string, (storage: Storage) => Promise<unknown>> = {
     ])
       errors.push(seen(await failure(attempt())));
     return { errors, left: readdirSync(volume) };
+  },
+
+  /** The same, and nobody has had the time to look: what is opened then, and what was open. */
+  async vanished(storage) {
+    const { at, part } = await opened(storage);
+    await part.write(0, [chunk(10, 1)]);
+    const other = (await storage.plan(input([{ path: "sub/other.gguf" }]))).targets.get(1)!;
+    execFileSync("umount", ["-l", volume]);
+    mkdirSync(models);
+    const errors = [seen(await failure(storage.open(other))), seen(await failure(storage.commit(at, part)))];
+    await part.close();
+    return { errors, left: readdirSync(models) };
   },
 
   /** Under `ulimit -f`: the system cuts the write at the limit, then refuses. */

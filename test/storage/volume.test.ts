@@ -42,6 +42,14 @@ test.skipIf(!mountable)("F94 a volume that disappears is waited for, nothing is 
   expect(onVolume("gone")).toEqual({ errors: [gone, gone, gone, gone], left: [] });
 });
 
+test.skipIf(!mountable)(
+  "F94 one that disappears this very moment takes no file along, and none is begun in its place",
+  () => {
+    const gone = { code: "volume_gone", verdict: "wait" };
+    expect(onVolume("vanished")).toEqual({ errors: [gone, gone], left: [] });
+  },
+);
+
 test("F81 F82 a size limit cuts the write: what went in is right, the rest is told", () => {
   using place = new Place();
   // Blocks of 512 bytes in sh, of 1024 in bash: either way a limit inside the second chunk.

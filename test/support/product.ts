@@ -4,10 +4,14 @@ import { Journal } from "../../src/core/journal.ts";
 import type { Database, Log, StartRequest } from "../../src/core/ports.ts";
 import { beginStartup, judgeStartup } from "../../src/core/startup.ts";
 import { openDatabase } from "../../src/db/index.ts";
+import type { SystemCalls } from "../../src/db/system.ts";
 import { createRuntimes, type RuntimeOptions } from "../../src/engines/index.ts";
 import { createHttp } from "../../src/http/index.ts";
+import type { Connect } from "../../src/http/plain/connection.ts";
 import { createSources } from "../../src/sources/index.ts";
+import type { Disk } from "../../src/storage/disk.ts";
 import { createStorage } from "../../src/storage/index.ts";
+import { rememberMounts } from "../../src/storage/mounts.ts";
 import { openSecrets } from "../../src/storage/secrets.ts";
 import { createTransfer } from "../../src/transfer/index.ts";
 import { tempDir } from "./temp.ts";
@@ -42,8 +46,13 @@ export interface ProductOptions extends Partial<DownloadsOptions> {
   /** Registry that stands for Ollama's own. */
   ollamaRegistry?: string;
   minFreeBytes?: number;
+  /** How long `reaches` and its kin wait; default 20 s. */
+  patienceMs?: number;
   /** Puts something between core and the database. */
   database?(db: Database): Database;
+  /** What the rooms ask of the system, when it is not the system itself. */
+  system?: { disk?: Disk; database?: SystemCalls; connect?: Connect };
+  log?: Log;
   /** What the engine runtimes are given beside the defaults. */
   engines?: Partial<RuntimeOptions>;
   /** Downloads that are wanted at every start. */
@@ -63,23 +72,36 @@ export async function openProduct(options: ProductOptions = {}): Promise<Product
     modelscopeToken,
     ollamaRegistry,
     minFreeBytes,
+    patienceMs = 20_000,
     startup,
     engines,
+    system = {},
+    log = process.env.TEST_LOG ? console : quiet,
     database = (real) => real,
     ...rest
   } = options;
   const temp = given === undefined ? tempDir("product") : undefined;
   const dir = given ?? (temp?.path as string);
   const clock = systemClock;
-  const log = process.env.TEST_LOG ? console : quiet;
   const models = `${dir}/models`;
-  const db = database(await openDatabase({ dataDir: `${dir}/data`, clock, log }));
+  const real = await openDatabase({
+    dataDir: `${dir}/data`,
+    clock,
+    log,
+    ...(system.database && { calls: system.database }),
+  });
+  const db = database(real);
+  const mounts = await rememberMounts(db, log).catch(async (error) => {
+    await db.close();
+    throw error;
+  });
   const http = createHttp({
     userAgent: "modelhaul/test",
     allowPrivate: true,
     allowAddresses: [],
     clock,
     log,
+    ...(system.connect && { connect: system.connect }),
   });
   const transfer = createTransfer({ http, clock, log, connectionsPerDownload: 8 });
   const sources = createSources({
@@ -101,37 +123,51 @@ export async function openProduct(options: ProductOptions = {}): Promise<Product
     modelsDir: models,
     hfCacheDir: `${dir}/hub`,
     ollamaModelsDir: ollama,
+    mounts,
     clock,
     log,
     ...space,
+    ...(system.disk && { disk: system.disk }),
   });
-  const secrets = await openSecrets(`${dir}/data`);
   const journal = new Journal(db, clock, log);
   const { digests } = transfer;
   const runtimes = createRuntimes({ http, digests, clock, log, ...engines });
-  const downloads = await Downloads.open(
-    { db, clock, log, sources, storage, transfer, digests, runtimes, secrets, journal },
-    {
-      layout,
-      lingerMs: 15_000,
-      keepPartialsMs: 86_400_000,
-      historyMs: 30 * 86_400_000,
-      settings: {},
-      ...(startup && { wanted: entries.map(({ key }) => key) }),
-      ...rest,
-    },
-  );
-  const close = async () => {
-    await downloads.close();
+  const open = async () => {
+    const secrets = await openSecrets(`${dir}/data`, log, system.disk);
+    return Downloads.open(
+      { db, clock, log, sources, storage, transfer, digests, runtimes, secrets, journal },
+      {
+        layout,
+        lingerMs: 15_000,
+        keepPartialsMs: 86_400_000,
+        historyMs: 30 * 86_400_000,
+        settings: {},
+        ...(startup && { wanted: entries.map(({ key }) => key) }),
+        ...rest,
+      },
+    );
+  };
+  const shut = async () => {
     await transfer.close();
     http.close();
     await db.close();
+  };
+  const downloads = await open().catch(async (error) => {
+    await shut();
+    throw error;
+  });
+  const close = async () => {
+    try {
+      await downloads.close();
+    } finally {
+      await shut();
+    }
   };
   const waitFor = (id: string, holds: (snapshot: Snapshot) => boolean, what: string) =>
     new Promise<Snapshot>((resolve, reject) => {
       let last: Snapshot | undefined;
       const fail = () => reject(new Error(`${what} not seen; last: ${JSON.stringify(last)}`));
-      const timer = setTimeout(fail, 20_000);
+      const timer = setTimeout(fail, patienceMs);
       const settle = (snapshot: Snapshot) => {
         last = snapshot;
         if (!holds(snapshot)) return;

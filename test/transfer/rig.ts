@@ -25,6 +25,7 @@ import type {
   TransferObserver,
   TransferResult,
 } from "../../src/core/ports.ts";
+import { systemDisk } from "../../src/storage/disk.ts";
 import { DiskPart } from "../../src/storage/part-file.ts";
 import { createTransfer, type TransferOptions } from "../../src/transfer/index.ts";
 import { client } from "../http/client.ts";
@@ -157,7 +158,7 @@ export async function fetchOne(rig: Rig, options: FetchOptions): Promise<Fetched
   const witness = options.witness ?? new Witness();
   const path = join(rig.dir, options.name ?? `f${++counter}.part`);
   if (options.partial) writeFileSync(path, options.partial, { mode: 0o600 });
-  const opened = await DiskPart.open(path, rig.dir);
+  const opened = await DiskPart.open(systemDisk, path, rig.dir);
   const part = options.wrap?.(opened) ?? opened;
   const digest: Digest | null =
     typeof options.digest === "string"

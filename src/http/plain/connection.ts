@@ -1,10 +1,23 @@
-import type { Socket } from "bun";
+import type { Socket, SocketHandler } from "bun";
 import { DownloadError } from "../../core/errors.ts";
 import type { Address } from "../addresses.ts";
 import { connectFailed, cut, tooSlow } from "../faults.ts";
 
 /** Bytes that may wait for a reader; the rest waits in the system's buffers, and then at the sender. */
 const MOST_WAITING = 64 * 1024;
+
+/**
+ * Makes a TCP connection whose events go to these handlers, as `Bun.connect` does: all that this room reads and writes
+ * without TLS passes through it, so that each of it can be made to fail (FAULTS G5).
+ */
+export type Connect = (options: {
+  hostname: string;
+  port: number;
+  data: Connection;
+  socket: SocketHandler<Connection>;
+}) => Promise<Socket<Connection>>;
+
+export const systemConnect: Connect = (options) => Bun.connect<Connection>(options);
 
 interface Reader {
   resolve(bytes: Uint8Array | null): void;
@@ -38,6 +51,7 @@ export class Connection {
     host: string,
     limitMs: number,
     signal: AbortSignal,
+    connect: Connect,
   ): Promise<Connection> {
     signal.throwIfAborted();
     const connection = new Connection(host);
@@ -46,7 +60,7 @@ export class Connection {
     const timer = setTimeout(late, limitMs);
     const abort = () => reject(signal.reason);
     signal.addEventListener("abort", abort, { once: true });
-    Bun.connect<Connection>({ hostname: address.address, port, data: connection, socket: EVENTS }).then(
+    connect({ hostname: address.address, port, data: connection, socket: EVENTS }).then(
       (socket) => {
         connection.socket = socket;
         resolve();

@@ -1,7 +1,7 @@
 import type { Address } from "../addresses.ts";
 import { portOf } from "../addresses.ts";
 import type { Answer, Hop } from "../exchange.ts";
-import { Connection } from "./connection.ts";
+import { type Connect, Connection } from "./connection.ts";
 import { contentOf } from "./content.ts";
 import { readHead } from "./head.ts";
 import { Pool } from "./pool.ts";
@@ -17,7 +17,7 @@ export interface PlainHttp {
   close(): void;
 }
 
-export function createPlainHttp(): PlainHttp {
+export function createPlainHttp(connect: Connect): PlainHttp {
   const pool = new Pool();
   return {
     async ask(hop, address, signal) {
@@ -32,7 +32,7 @@ export function createPlainHttp(): PlainHttp {
         }
       }
       const { connectTimeoutMs, url } = hop;
-      const fresh = await Connection.open(address, portOf(url), url.host, connectTimeoutMs, signal);
+      const fresh = await Connection.open(address, portOf(url), url.host, connectTimeoutMs, signal, connect);
       return converse(fresh, hop, signal, key, pool);
     },
     close: () => pool.close(),

@@ -1,4 +1,3 @@
-import { lstat, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { SourceRef } from "../../core/download.ts";
 import { DownloadError } from "../../core/errors.ts";
@@ -76,7 +75,7 @@ export class FlatLayout implements Layout {
   }
 
   async remove(path: string): Promise<void> {
-    await onDisk("remove", path, () => ifThere(unlink(path)));
+    await onDisk("remove", path, () => ifThere(this.#directories.disk.unlink(path)));
     await this.#directories.prune(dirname(path));
   }
 
@@ -92,7 +91,7 @@ export class FlatLayout implements Layout {
     }
     for (let n = 1; n <= MOST_NAMES; n++) {
       const folder = n === 1 ? base : `${base}-${n}`;
-      const exists = (await ifThere(lstat(folder))) !== undefined;
+      const exists = (await ifThere(this.#directories.disk.lstat(folder))) !== undefined;
       if (n > 1 && exists) continue;
       if (await this.#areFree(input, folder, exists)) return { folder, free: true };
     }
@@ -121,7 +120,7 @@ export class FlatLayout implements Layout {
   async #isFree(input: PlanInput, file: PlannedFile, path: string, folderExists: boolean): Promise<boolean> {
     if (await this.#isTaken(input, path)) return false;
     if (!folderExists) return true;
-    const there = await onDisk("look at", path, () => ifThere(lstat(path)));
+    const there = await onDisk("look at", path, () => ifThere(this.#directories.disk.lstat(path)));
     // What may be the very same content is left to be compared by digest; everything else is somebody else's (F91).
     return there === undefined || (there.isFile() && file.digest !== null && there.size === file.size);
   }

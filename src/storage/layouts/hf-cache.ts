@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
-import { lstat, stat, unlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { DownloadError } from "../../core/errors.ts";
 import { PART_SUFFIX, parseRepoPath, showName } from "../../core/paths.ts";
 import type { Plan, PlanInput, Target } from "../../core/ports.ts";
 import type { Directories } from "../directories.ts";
+import type { Disk } from "../disk.ts";
 import { codeOf, ifThere, onDisk } from "../errors.ts";
 import { refuseCollisions, shortId } from "../names.ts";
 import type { Root } from "../roots.ts";
@@ -51,11 +51,12 @@ export class HfCacheLayout implements Layout {
     await this.#directories.check(join(folder, "blobs"));
     for (const dir of new Set(files.map(({ path }) => dirname(join(snapshot, path)))))
       await this.#directories.check(dir);
-    const isNew = (await ifThere(lstat(folder))) === undefined;
+    const isNew = (await ifThere(this.#directories.disk.lstat(folder))) === undefined;
     for (const file of files) {
       const target = targetOf(file, folder, snapshot, download.id);
       targets.set(file.id, target);
-      if (!isNew && (await isPresent(target, file))) present.set(file.id, target.path);
+      if (!isNew && (await isPresent(this.#directories.disk, target, file)))
+        present.set(file.id, target.path);
       else if (!this.#links.available) delete target.blob;
     }
     const only = files.length === 1 ? targets.get(files[0]!.id) : undefined;
@@ -72,7 +73,8 @@ export class HfCacheLayout implements Layout {
     const { folder, snapshot, commit } = this.#place(input);
     for (const id of plan.present?.keys() ?? []) {
       const { path, blob } = plan.targets.get(id) ?? {};
-      if (path === undefined || blob === undefined || (await ifThere(stat(path)))) continue;
+      if (path === undefined || blob === undefined || (await ifThere(this.#directories.disk.stat(path))))
+        continue;
       await this.#links.point(path, blob, false);
     }
     await this.#directories.ensure(snapshot);
@@ -101,7 +103,7 @@ export class HfCacheLayout implements Layout {
   async #tag(): Promise<void> {
     const path = join(this.#root.path, "CACHEDIR.TAG");
     try {
-      await writeFile(path, CACHEDIR_TAG, { flag: "wx" });
+      await this.#directories.disk.writeFile(path, CACHEDIR_TAG, { flag: "wx" });
     } catch (error) {
       // A missing tag harms nobody.
       if (codeOf(error) !== "EEXIST" && codeOf(error) !== "EACCES") throw error;
@@ -126,19 +128,19 @@ function targetOf(file: PlannedFile, folder: string, snapshot: string, downloadI
  * Whether the file is there under a name that says its content: its blob, or the snapshot's own name for it. Links
  * that lead nowhere or to something of another size are taken away, so that the file is fetched again.
  */
-async function isPresent(target: Target, file: PlannedFile): Promise<boolean> {
+async function isPresent(disk: Disk, target: Target, file: PlannedFile): Promise<boolean> {
   return onDisk("look at", target.path, async () => {
     const fits = (found: { isFile(): boolean; size: number } | undefined) =>
       found?.isFile() === true && (file.size === null || found.size === file.size);
-    const pointed = await ifThere(stat(target.path));
+    const pointed = await ifThere(disk.stat(target.path));
     if (fits(pointed)) return true;
-    const pointer = await ifThere(lstat(target.path));
-    if (pointer?.isSymbolicLink()) await unlink(target.path);
+    const pointer = await ifThere(disk.lstat(target.path));
+    if (pointer?.isSymbolicLink()) await disk.unlink(target.path);
     else if (pointer)
       throw new DownloadError(
         "name_collision",
         `${target.path} has another content than the hub's file: remove it, then retry.`,
       );
-    return target.blob !== undefined && fits(await ifThere(stat(target.blob)));
+    return target.blob !== undefined && fits(await ifThere(disk.stat(target.blob)));
   });
 }

@@ -1,9 +1,9 @@
 import { constants } from "node:fs";
-import { copyFile, lstat, open, readlink, rename, stat, symlink } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { DownloadError } from "../../core/errors.ts";
 import { PART_SUFFIX } from "../../core/paths.ts";
 import type { Directories } from "../directories.ts";
+import type { Disk } from "../disk.ts";
 import { codeOf, ifThere, onDisk } from "../errors.ts";
 
 /** What file systems and systems answer that have no symbolic links, or not for us. */
@@ -34,38 +34,39 @@ export class Links {
     const dir = dirname(path);
     await this.#directories.ensure(dir);
     await onDisk("link", path, async () => {
-      if (this.#symlinks) this.#symlinks = await tryLink(relative(dir, blob), path, fresh);
-      if (!this.#symlinks) await place(blob, path, fresh);
+      if (this.#symlinks)
+        this.#symlinks = await tryLink(this.#directories.disk, relative(dir, blob), path, fresh);
+      if (!this.#symlinks) await place(this.#directories.disk, blob, path, fresh);
     });
     await this.#directories.sync(dir);
   }
 }
 
 /** False when symbolic links cannot be made here. */
-async function tryLink(to: string, path: string, fresh: boolean): Promise<boolean> {
+async function tryLink(disk: Disk, to: string, path: string, fresh: boolean): Promise<boolean> {
   try {
-    await symlink(to, path);
+    await disk.symlink(to, path);
   } catch (error) {
     if (NO_SYMLINKS.has(codeOf(error))) return false;
     if (codeOf(error) !== "EEXIST") throw error;
-    await replaceLink(to, path, fresh);
+    await replaceLink(disk, to, path, fresh);
   }
   return true;
 }
 
 /** The name is there: fine when it means the same content, replaced when it is a link to another, else somebody's file. */
-async function replaceLink(to: string, path: string, fresh: boolean): Promise<void> {
-  const there = await lstat(path);
+async function replaceLink(disk: Disk, to: string, path: string, fresh: boolean): Promise<void> {
+  const there = await disk.lstat(path);
   if (there.isSymbolicLink()) {
-    if ((await readlink(path)) === to) return;
+    if ((await disk.readlink(path)) === to) return;
     const aside = `${path}.link${PART_SUFFIX}`;
-    await symlink(to, aside);
-    await rename(aside, path);
+    await disk.symlink(to, aside);
+    await disk.rename(aside, path);
     return;
   }
   const blob = join(dirname(path), to);
-  const size = (await ifThere(stat(blob)))?.size ?? there.size;
-  if (there.isFile() && there.size === size && (!fresh || (await isEqual(blob, path)))) return;
+  const size = (await ifThere(disk.stat(blob)))?.size ?? there.size;
+  if (there.isFile() && there.size === size && (!fresh || (await isEqual(disk, blob, path)))) return;
   throw collision(path);
 }
 
@@ -75,31 +76,43 @@ const collision = (path: string) =>
     `${path} has another content than the hub's file: remove it, then retry.`,
   );
 
-async function place(blob: string, path: string, fresh: boolean): Promise<void> {
-  const there = await ifThere(lstat(path));
-  if (there && fresh && !there.isSymbolicLink() && !(await isEqual(blob, path))) throw collision(path);
+async function place(disk: Disk, blob: string, path: string, fresh: boolean): Promise<void> {
+  const there = await ifThere(disk.lstat(path));
+  if (there && fresh && !there.isSymbolicLink() && !(await isEqual(disk, blob, path))) throw collision(path);
   if (there) return;
-  if (fresh) return rename(blob, path);
+  if (fresh) return disk.rename(blob, path);
   const aside = `${path}.copy${PART_SUFFIX}`;
-  await copyFile(blob, aside, constants.COPYFILE_FICLONE);
-  await rename(aside, path);
+  await disk.copyFile(blob, aside, constants.COPYFILE_FICLONE);
+  await disk.rename(aside, path);
 }
 
 const PIECE = 1 << 20;
 
 /** Whether two files have the same bytes. */
-async function isEqual(a: string, b: string): Promise<boolean> {
-  await using left = await open(a);
-  await using right = await open(b);
-  if ((await left.stat()).size !== (await right.stat()).size) return false;
+async function isEqual(disk: Disk, a: string, b: string): Promise<boolean> {
+  const left = await disk.open(a, "r");
+  try {
+    const right = await disk.open(b, "r");
+    try {
+      return await haveSameBytes(disk, left, right);
+    } finally {
+      await disk.close(right);
+    }
+  } finally {
+    await disk.close(left);
+  }
+}
+
+async function haveSameBytes(disk: Disk, left: number, right: number): Promise<boolean> {
+  if (disk.fstatSync(left).size !== disk.fstatSync(right).size) return false;
   const [ours, theirs] = [Buffer.alloc(PIECE), Buffer.alloc(PIECE)];
   for (let at = 0; ; ) {
-    const [{ bytesRead }, other] = await Promise.all([
-      left.read(ours, 0, PIECE, at),
-      right.read(theirs, 0, PIECE, at),
+    const [count, other] = await Promise.all([
+      disk.read(left, ours, PIECE, at),
+      disk.read(right, theirs, PIECE, at),
     ]);
-    if (bytesRead !== other.bytesRead || !ours.equals(theirs)) return false;
-    if (bytesRead === 0) return true;
-    at += bytesRead;
+    if (count !== other || !ours.equals(theirs)) return false;
+    if (count === 0) return true;
+    at += count;
   }
 }

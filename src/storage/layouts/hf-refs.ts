@@ -1,4 +1,3 @@
-import { readFile, rename, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { PART_SUFFIX } from "../../core/paths.ts";
 import type { Directories } from "../directories.ts";
@@ -16,13 +15,14 @@ export async function writeRef(
   commit: string,
   downloadId: string,
 ): Promise<void> {
+  const { disk } = directories;
   const path = join(folder, "refs", revision);
   await directories.ensure(dirname(path));
   await onDisk("write", path, async () => {
-    if ((await ifThere(readFile(path, "utf8"))) === commit) return;
+    if ((await ifThere(disk.readFile(path, "utf8"))) === commit) return;
     const aside = join(folder, `.ref.${shortId(downloadId)}${PART_SUFFIX}`);
-    await writeFile(aside, commit, { flush: true });
-    await rename(aside, path);
+    await disk.writeFile(aside, commit, { flush: true });
+    await disk.rename(aside, path);
   });
   await directories.sync(dirname(path));
 }

@@ -1,6 +1,6 @@
-import { lstat, readdir, readFile, readlink, unlink } from "node:fs/promises";
 import { dirname, join, relative, resolve } from "node:path";
 import type { Directories } from "../directories.ts";
+import type { Disk } from "../disk.ts";
 import { ifThere, onDisk } from "../errors.ts";
 import { isInside, type Root } from "../roots.ts";
 
@@ -12,28 +12,29 @@ import { isInside, type Root } from "../roots.ts";
 export async function removeFromCache(root: Root, directories: Directories, path: string): Promise<void> {
   const [repo = "", kind, commit = ""] = relative(root.path, path).split("/");
   const folder = join(root.path, repo);
+  const { disk } = directories;
   await onDisk("remove", path, async () => {
-    const there = await ifThere(lstat(path));
-    const blob = there?.isSymbolicLink() ? resolve(dirname(path), await readlink(path)) : undefined;
-    if (there && !there.isDirectory()) await unlink(path);
-    if (blob !== undefined && dirname(blob) === join(folder, "blobs") && !(await isUsed(folder, blob)))
-      await ifThere(unlink(blob));
+    const there = await ifThere(disk.lstat(path));
+    const blob = there?.isSymbolicLink() ? resolve(dirname(path), await disk.readlink(path)) : undefined;
+    if (there && !there.isDirectory()) await disk.unlink(path);
+    if (blob !== undefined && dirname(blob) === join(folder, "blobs") && !(await isUsed(disk, folder, blob)))
+      await ifThere(disk.unlink(blob));
     await directories.prune(dirname(path));
     if (kind !== "snapshots") return;
     const snapshot = join(folder, "snapshots", commit);
-    if ((await ifThere(lstat(snapshot))) === undefined)
+    if ((await ifThere(disk.lstat(snapshot))) === undefined)
       await dropRefs(directories, join(folder, "refs"), commit);
     await directories.prune(join(folder, "blobs"));
   });
 }
 
 /** Whether any snapshot still has a link to this blob. */
-async function isUsed(folder: string, blob: string): Promise<boolean> {
+async function isUsed(disk: Disk, folder: string, blob: string): Promise<boolean> {
   const snapshots = join(folder, "snapshots");
-  const entries = (await ifThere(readdir(snapshots, { recursive: true, withFileTypes: true }))) ?? [];
+  const entries = (await ifThere(disk.readdir(snapshots, { recursive: true, withFileTypes: true }))) ?? [];
   for (const entry of entries) {
     if (!entry.isSymbolicLink()) continue;
-    const target = await ifThere(readlink(join(entry.parentPath, entry.name)));
+    const target = await ifThere(disk.readlink(join(entry.parentPath, entry.name)));
     if (target !== undefined && resolve(entry.parentPath, target) === blob) return true;
   }
   return false;
@@ -41,12 +42,13 @@ async function isUsed(folder: string, blob: string): Promise<boolean> {
 
 /** Refs to a snapshot that is gone would make the whole repository corrupt to others (rule 3). */
 async function dropRefs(directories: Directories, refs: string, commit: string): Promise<void> {
-  const entries = (await ifThere(readdir(refs, { recursive: true, withFileTypes: true }))) ?? [];
+  const { disk } = directories;
+  const entries = (await ifThere(disk.readdir(refs, { recursive: true, withFileTypes: true }))) ?? [];
   for (const entry of entries) {
     if (!entry.isFile()) continue;
     const path = join(entry.parentPath, entry.name);
-    if (!isInside(path, refs) || (await readFile(path, "utf8")).trim() !== commit) continue;
-    await unlink(path);
+    if (!isInside(path, refs) || (await disk.readFile(path, "utf8")).trim() !== commit) continue;
+    await disk.unlink(path);
     await directories.prune(dirname(path));
   }
 }

@@ -1,5 +1,5 @@
-import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { Disk } from "../disk.ts";
 import { ifThere } from "../errors.ts";
 
 /** A blob that a manifest names. */
@@ -37,12 +37,12 @@ const isRecord = (value: unknown): value is Record<string, unknown> =>
  * Digests that any model of the directory names. Undefined when a manifest cannot be read: nobody knows then what it
  * needs, so nothing may be taken away.
  */
-export async function namedDigests(manifests: string): Promise<ReadonlySet<string> | undefined> {
+export async function namedDigests(disk: Disk, manifests: string): Promise<ReadonlySet<string> | undefined> {
   const named = new Set<string>();
-  const entries = (await ifThere(readdir(manifests, { recursive: true, withFileTypes: true }))) ?? [];
+  const entries = (await ifThere(disk.readdir(manifests, { recursive: true, withFileTypes: true }))) ?? [];
   for (const entry of entries) {
     if (entry.isDirectory()) continue;
-    const text = await ifThere(readFile(join(entry.parentPath, entry.name), "utf8"));
+    const text = await ifThere(disk.readFile(join(entry.parentPath, entry.name), "utf8"));
     if (text === undefined) continue;
     const blobs = blobsOf(text);
     if (blobs === undefined) return undefined;

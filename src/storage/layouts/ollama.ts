@@ -1,4 +1,3 @@
-import { readdir, readFile, stat, unlink } from "node:fs/promises";
 import { dirname, join, relative, sep } from "node:path";
 import { DownloadError } from "../../core/errors.ts";
 import { foldPath, PART_SUFFIX, parseRepoPath, showName } from "../../core/paths.ts";
@@ -47,10 +46,10 @@ export class OllamaLayout implements Layout {
   /** `named` gives the manifest its name, alone with this directory: nothing it names may go in the meantime. */
   seal({ partial }: Target, named: () => Promise<void>): Promise<void> {
     return this.#alone(async () => {
-      const text = await onDisk("read", partial, () => readFile(partial, "utf8"));
+      const text = await onDisk("read", partial, () => this.#directories.disk.readFile(partial, "utf8"));
       for (const { hex, size } of blobsOf(text) ?? []) {
         const path = this.#at("blobs", blobName(hex));
-        const there = await onDisk("look at", path, () => ifThere(stat(path)));
+        const there = await onDisk("look at", path, () => ifThere(this.#directories.disk.stat(path)));
         if (there?.isFile() && (size === null || there.size === size)) continue;
         throw new DownloadError(
           "io",
@@ -73,12 +72,12 @@ export class OllamaLayout implements Layout {
     const [kind, name = ""] = relative(this.#root.path, path).split(sep);
     return this.#alone(() =>
       onDisk("remove", path, async () => {
-        if (kind !== "blobs" && kind !== "manifests") await ifThere(unlink(path));
+        if (kind !== "blobs" && kind !== "manifests") await ifThere(this.#directories.disk.unlink(path));
         const blobs = kind === "blobs" ? [name] : kind === "manifests" ? await this.#dropManifest(path) : [];
-        const named = await namedDigests(this.#at("manifests"));
+        const named = await namedDigests(this.#directories.disk, this.#at("manifests"));
         for (const blob of blobs)
           if (named && !named.has(blob.slice(blobName("").length)))
-            await ifThere(unlink(this.#at("blobs", blob)));
+            await ifThere(this.#directories.disk.unlink(this.#at("blobs", blob)));
         await this.#directories.prune(dirname(path));
         await this.#directories.prune(this.#at("blobs"));
       }),
@@ -87,8 +86,8 @@ export class OllamaLayout implements Layout {
 
   /** Names of the blobs that it named. */
   async #dropManifest(path: string): Promise<string[]> {
-    const text = await ifThere(readFile(path, "utf8"));
-    await ifThere(unlink(path));
+    const text = await ifThere(this.#directories.disk.readFile(path, "utf8"));
+    await ifThere(this.#directories.disk.unlink(path));
     return (blobsOf(text ?? "") ?? []).map(({ hex }) => blobName(hex));
   }
 
@@ -116,7 +115,7 @@ export class OllamaLayout implements Layout {
     let at = this.#at("manifests");
     for (const name of names) {
       const dir = at;
-      const there = (await onDisk("look at", dir, () => ifThere(readdir(dir)))) ?? [];
+      const there = (await onDisk("look at", dir, () => ifThere(this.#directories.disk.readdir(dir)))) ?? [];
       const known = there.includes(name) ? name : there.find((other) => foldPath(other) === foldPath(name));
       at = join(dir, known ?? name);
     }
