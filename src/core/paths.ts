@@ -96,9 +96,12 @@ function cutName(name: string): string {
   return stem + extension;
 }
 
-/** Equal for paths that a case-insensitive or normalising file system would take for one (F123, F132). */
+/**
+ * Equal for paths that a case-insensitive or normalising file system would take for one (F123, F132). Small letters
+ * first: the capital of `ẞ` is itself, only that of `ß` is `SS`.
+ */
 export function foldPath(path: string): string {
-  return path.normalize("NFC").toUpperCase().toLowerCase().normalize("NFC");
+  return path.normalize("NFC").toLowerCase().toUpperCase().toLowerCase().normalize("NFC");
 }
 
 /** A name from outside in quotes for a message: short, and with nothing in it that could reorder or break a line. */

@@ -169,6 +169,20 @@ test("F123 F132 paths that one file system takes for the same fold to the same",
   expect(foldPath("a")).not.toBe(foldPath("b"));
 });
 
+test("F123 F132 every letter folds to the same in each of its cases, composed and decomposed", () => {
+  let letters = 0;
+  for (let code = 0; code <= 0x10ffff; code++) {
+    const letter = code >= 0xd800 && code <= 0xdfff ? "" : String.fromCodePoint(code);
+    const cases = [letter.toLowerCase(), letter.toUpperCase(), letter.normalize("NFD")].filter(
+      (it) => it !== letter,
+    );
+    if (cases.length > 0) letters += 1;
+    for (const other of cases)
+      expect([letter, other, foldPath(`a${other}b`)]).toEqual([letter, other, foldPath(`a${letter}b`)]);
+  }
+  expect(letters).toBeGreaterThan(2_000);
+});
+
 test("F202 showName makes hidden characters visible", () => {
   expect(showName("a\u202eb\n")).toBe('"a\\u202eb\\u000a"');
 });
