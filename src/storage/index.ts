@@ -75,8 +75,9 @@ export function createStorage(options: StorageOptions): Storage {
     finish: (input, plan) => layoutOf(input).finish(input, plan),
 
     async discard({ partial, path }) {
-      directories.rootOf(dirname(partial));
-      await onDisk("remove", partial, () => ifThere(unlink(partial)));
+      // What has become a link to elsewhere holds nothing of ours (F198).
+      if (!(await directories.leadsOut(dirname(partial))))
+        await onDisk("remove", partial, () => ifThere(unlink(partial)));
       await directories.prune(dirname(partial));
       await directories.prune(dirname(path));
     },
