@@ -162,6 +162,19 @@ describe("sanitizeFileName", () => {
   });
 });
 
+test("F122 F133 a proposed name is cut between characters, however long it is, and keeps its extension", () => {
+  for (const letter of ["x", "ü", "日", "😀", "e\u0301"])
+    for (const count of [300, 65_536]) {
+      const name = sanitizeFileName(`${letter.repeat(count)}.gguf`)!;
+      expect(parseFileName(name)).toBe(name);
+      expect([letter, Buffer.byteLength(name) > 220, name.endsWith(".gguf") || count === 65_536]).toEqual([
+        letter,
+        true,
+        true,
+      ]);
+    }
+});
+
 test("F123 F132 paths that one file system takes for the same fold to the same", () => {
   expect(foldPath("README.md")).toBe(foldPath("readme.MD"));
   expect(foldPath("caf\u00e9")).toBe(foldPath("cafe\u0301"));
