@@ -20,6 +20,7 @@ beforeAll(async () => {
       { path: "/two/model.bin", content: literal("another model of the same name") },
       { path: "/quick.bin", content: literal("quick") },
       { path: "/slow.bin", seed: 2, size: 16 << 20 },
+      { path: "/once.bin", seed: 3, size: 4 << 20 },
     ],
   });
   origin.on({ path: "/slow.bin" }, { kind: "rate", bytesPerSecond: 200_000 });
@@ -111,7 +112,7 @@ describe("ids and paths", () => {
         [`/v1/downloads/${piece}`, "error"],
         [`/v1/downloads?q=${piece}`, "error"],
         [`/engines/${piece}/status`, "error"],
-        [`/local/downloads/${piece}`, "error_code"],
+        [`/local/download/${piece}`, "error_code"],
         [`/api/progress?ModelRepo=${piece}&FilePath=x`, "progress"],
       ] as const) {
         const { status, body } = await rawRequest(port(), getText(target, { Host: "localhost" }));
@@ -152,7 +153,66 @@ describe("ids and paths", () => {
   });
 });
 
+describe("names", () => {
+  test.each<[fault: string, names: string[]]>([
+    ["F124 climbing", ["..", "../x", "a/../../b", "a/..", "./a"]],
+    ["F125 absolute", ["/etc/passwd", "//server/share", "/"]],
+    ["F126 of Windows", ["\\x", "a\\b", "C:", "C:x", "C:\\x", "a/C:/b", "\\\\server\\share"]],
+    ["F127 encoded", ["..%2f..%2fetc", "a%5cb", "%2e%2e/x"]],
+    ["F128 with a NUL", ["a\u0000b", "a%00b"]],
+    ["F129 devices and cut ones", ["CON", "nul.gguf", "a/COM1", "a.", "a ", "a:b"]],
+    ["F130 with characters nobody sees", ["a\nb", "a\u202egpj", "a\u200bb", "\ufeffa", "a\u0085b"]],
+    ["F131 like our partial files", ["x.part", "x.PART"]],
+    ["F133 too long or too deep", ["x".repeat(65_536), "a/".repeat(10_000), "x".repeat(231)]],
+    ["F134 empty", ["", ".", "a//b", "a/"]],
+  ])("%s: no family takes them, and nothing has happened", async (_, names) => {
+    const before = await total();
+    for (const name of names) {
+      const file = encodeURIComponent(name);
+      const answers = await Promise.all([
+        daemon.api("POST", "/v1/downloads", { repo_id: "acme/tiny", filename: name }),
+        daemon.api("POST", "/v1/downloads", { url: START.url, filename: name }),
+        daemon.api("POST", "/local/download", { repo_id: "acme/tiny", filename: name }),
+        daemon.api("POST", "/api/download", { ModelRepo: "acme/tiny", FilePath: name }),
+        daemon.api("GET", `/api/download?ModelRepo=acme%2Ftiny&FilePath=${file}`),
+      ]);
+      // The HTTP parser takes no target of 64 KiB.
+      const statuses = answers.map(({ status }) => (status === 431 && name.length > 8192 ? 400 : status));
+      expect([name.slice(0, 30), statuses]).toEqual([name.slice(0, 30), Array(5).fill(400)]);
+    }
+    expect(await total()).toBe(before);
+  });
+});
+
 describe("orders", () => {
+  test("F153 posted two hundred times at once, it is one download and one transfer", async () => {
+    const request = { url: origin.url("/once.bin"), model_id: "once" };
+    const answers = await Promise.all(
+      Array.from({ length: 200 }, () => daemon.api("POST", "/v1/downloads", request)),
+    );
+    expect(new Set(answers.map(({ status, body }) => `${status} ${body.id}`)).size).toBe(1);
+    await daemon.until("once", "completed");
+    expect(origin.sent("/once.bin")).toBeLessThan(1.2 * (4 << 20));
+    expect([...new Bun.Glob("once*").scanSync({ cwd: daemon.modelsDir })]).toEqual(["once.bin"]);
+  });
+
+  test("F152 paused, resumed and cancelled by many at once: the last word counts, and nobody works on afterwards", async () => {
+    const id = await slow("torn");
+    const verbs = ["pause", "resume", "pause", "resume", "pause", "resume", "pause", "resume"];
+    for (let round = 0; round < 5; round++) {
+      const answers = await Promise.all(verbs.map((verb) => order(verb, id)));
+      for (const { status } of answers) expect([200, 400]).toContain(status);
+    }
+    expect((await order("pause", id)).body.state).toBe("paused");
+    await origin.waitFor(({ stats }) => stats.active === 0, "every connection of a paused one to end");
+    expect((await order("resume", id)).status).toBe(200);
+    const last = await Promise.all(["pause", "cancel", "resume"].map((verb) => order(verb, id)));
+    expect(last[1]?.status).toBe(200);
+    expect((await daemon.one(id)).state).toBe("cancelled");
+    await origin.waitFor(({ stats }) => stats.active === 0, "every connection of a cancelled one to end");
+    expect([...new Bun.Glob("**/*.part").scanSync({ cwd: daemon.modelsDir, dot: true })]).toEqual([]);
+  });
+
   test("F149 A10 a second cancel changes nothing: 400, and the record stays as it was", async () => {
     const id = await slow("cancelled twice");
     const path = encodeURIComponent(id);
