@@ -104,6 +104,23 @@ describe("values", () => {
   });
 });
 
+test("F165 of settings with one bad value none is taken, and of a change to a download neither", async () => {
+  const settings = await daemon.must("GET", "/v1/settings");
+  const retry = { max_attempts: 7, jitter: 2 };
+  for (const bad of [{ rate_limit_bps: -1 }, { retry }, { paused: "no" }, { connections_per_download: 0 }]) {
+    const { status } = await daemon.api("PATCH", "/v1/settings", { max_concurrent: 5, ...bad });
+    expect([bad, status, await daemon.must("GET", "/v1/settings")]).toEqual([bad, 400, settings]);
+  }
+  const id = await slow("kept");
+  const { priority, rate_limit_bps } = await daemon.one(id);
+  for (const bad of [{ retry }, { rate_limit_bps: 0.5 }, { position: 0 }, { before: "nobody" }]) {
+    const { status } = await daemon.api("PATCH", `/v1/downloads/${id}`, { priority: 9, ...bad });
+    expect([bad, status >= 400 && status < 500]).toEqual([bad, true]);
+    expect(await daemon.one(id)).toMatchObject({ priority, rate_limit_bps });
+  }
+  expect((await order("cancel", id)).status).toBe(200);
+});
+
 describe("ids and paths", () => {
   test.each(["%zz", "%", "%c0%af", "%ff", "%e2%80", "%00", "a%0d%0ab"])(
     "F147 %s in a path or a query is 400 in the family's shape",
