@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { type Daemon, startDaemon } from "../support/daemon.ts";
 import { BAD_CHUNKS, SMUGGLING } from "../support/malformed.ts";
+import { startOrigin } from "../support/origin.ts";
 import { RawClient, rawAnswer, rawRequest } from "../support/raw.ts";
 import { type TempDir, tempDir } from "../support/temp.ts";
 
@@ -52,6 +53,18 @@ test("F160 CONNECT is 405 and ends the connection: what is sent behind it would 
     `CONNECT example.org:443 HTTP/1.1\r\nHost: localhost\r\n\r\n${behind}`,
   );
   expect([status, header("connection"), ending]).toEqual([405, ["close"], "fin"]);
+});
+
+test("F162 an answer is never given to another request than the one before it, whatever takes how long", async () => {
+  await using hub = await startOrigin();
+  hub.on({}, { kind: "stall", at: "start" });
+  using place = tempDir("pipelined");
+  await using other = await startDaemon({ dir: place.path, env: { HF_ENDPOINT: hub.base } });
+  const listing = "GET /v1/sources/huggingface/files?repo=a/b HTTP/1.1\r\nHost: localhost\r\n\r\n";
+  const quick = "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n";
+  const { text, ending } = await rawRequest(Number(new URL(other.base).port), listing + quick);
+  // Bun gives up the connection.
+  expect([text, ending]).toEqual(["", "fin"]);
 });
 
 test("F163 a body that breaks off is no failure of ours, in the log and the metrics", async () => {
