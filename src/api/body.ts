@@ -6,6 +6,12 @@ export const BODY_LIMIT = 1024 * 1024;
 /** Levels of nesting; the deepest body any route knows has four. */
 const DEEPEST = 64;
 
+/** The client went away, or its chunks are none (F163): nobody hears this answer, but it is no failure of ours. */
+const brokenOff = () =>
+  new Problem("invalid_request", "The request body ended before it was complete", {
+    headers: { Connection: "close" },
+  });
+
 const tooLarge = () =>
   new Problem("request_too_large", `The request body is larger than ${BODY_LIMIT} bytes`, {
     headers: { Connection: "close" },
@@ -30,10 +36,14 @@ export async function readJson(request: Request): Promise<unknown> {
 async function readAll(stream: ReadableStream<Uint8Array>): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let size = 0;
-  for await (const chunk of stream) {
-    size += chunk.length;
-    if (size > BODY_LIMIT) throw tooLarge();
-    chunks.push(chunk);
+  try {
+    for await (const chunk of stream) {
+      size += chunk.length;
+      if (size > BODY_LIMIT) throw tooLarge();
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    throw error instanceof Problem ? error : brokenOff();
   }
   return Buffer.concat(chunks, size);
 }

@@ -149,6 +149,8 @@ export class Dispatcher {
 
   #dress(request: Request, response: Response): void {
     const { headers } = response;
+    // Bun takes what follows a CONNECT for the tunnel and never answers it.
+    if (request.method === "CONNECT") headers.set("Connection", "close");
     const isPage = headers.get("content-type")?.startsWith("text/html") === true;
     headers.set("X-Content-Type-Options", "nosniff");
     headers.set("Referrer-Policy", "no-referrer");

@@ -1,7 +1,7 @@
 import { createReadStream, existsSync, realpathSync } from "node:fs";
 import { basename, resolve } from "node:path";
 import { ConfigError } from "../config.ts";
-import { parseDigest } from "../core/download.ts";
+import { parseDigest, parseNamedDigest } from "../core/download.ts";
 import { DownloadError } from "../core/errors.ts";
 import type { AddCommand, Context } from "./context.ts";
 import { combined, EXIT } from "./exit.ts";
@@ -75,8 +75,8 @@ async function againstRecord(session: Session, known: readonly WireFile[], path:
   const places = new Set([resolve(path), realpathSync(path)]);
   const record = known.find((file) => file.local_path !== undefined && places.has(file.local_path));
   // Blobs of Ollama are called by their digest, whoever brought them.
-  const named = /^sha256-([0-9a-f]{64})$/.exec(basename(path))?.[1];
-  if (record === undefined && named !== undefined) return against(path, named);
+  const named = parseNamedDigest(basename(path));
+  if (record === undefined && named !== undefined) return against(path, named.hex);
   if (record === undefined)
     throw new DownloadError("file_not_found", "no record of this file; give its digest with --sha256 HEX");
   return session.verify(record.id);

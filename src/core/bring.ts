@@ -1,5 +1,5 @@
 import type { Attempt } from "./attempt.ts";
-import { type File, parseDigest } from "./download.ts";
+import { type File, parseNamedDigest } from "./download.ts";
 import { DownloadError } from "./errors.ts";
 import type { BringObserver } from "./ports.ts";
 
@@ -221,7 +221,7 @@ function newLayer(downloadId: string, digest: string, size: number): Omit<File, 
     downloadId,
     path: digest,
     size,
-    digest: parseDigest("sha256", digest.replace(/^sha256:/, "")) ?? null,
+    digest: parseNamedDigest(digest) ?? null,
     computed: null,
     verified: false,
     locator: digest,

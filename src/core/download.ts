@@ -60,6 +60,12 @@ export function parseDigest(algorithm: DigestAlgorithm, text: string): Digest | 
   return hex.length === DIGEST_LENGTH[algorithm] && /^[0-9a-f]+$/.test(hex) ? { algorithm, hex } : undefined;
 }
 
+/** A SHA-256 with its name: `sha256:HEX` of manifests and requests, `sha256-HEX` of blobs on disk. As {@link parseDigest}. */
+export function parseNamedDigest(text: string): Digest | undefined {
+  const [, hex] = /^sha256[:-](.*)$/is.exec(text) ?? [];
+  return hex === undefined ? undefined : parseDigest("sha256", hex);
+}
+
 /** `ollama`: manifest and blobs of an Ollama models directory, for sources that say so themselves. */
 export type LayoutName = "flat" | "hf-cache" | "ollama";
 

@@ -90,15 +90,18 @@ export function sanitizeFileName(text: string): string | null {
 function cutName(name: string): string {
   const dot = name.lastIndexOf(".");
   const extension = dot > 0 && name.length - dot <= 20 ? name.slice(dot) : "";
-  let stem = name.slice(0, name.length - extension.length);
-  while (stem !== "" && byteLength(stem + extension) > MAX_NAME_BYTES - 1)
-    stem = [...stem].slice(0, -1).join("");
-  return stem + extension;
+  const room = new Uint8Array(MAX_NAME_BYTES - 1 - byteLength(extension));
+  const stem = name.slice(0, name.length - extension.length);
+  // Takes whole characters only, and looks at each once: the name may be thousands long.
+  return stem.slice(0, encoder.encodeInto(stem, room).read) + extension;
 }
 
-/** Equal for paths that a case-insensitive or normalising file system would take for one (F123, F132). */
+/**
+ * Equal for paths that a case-insensitive or normalising file system would take for one (F123, F132). Small letters
+ * first: the capital of `ẞ` is itself, only that of `ß` is `SS`.
+ */
 export function foldPath(path: string): string {
-  return path.normalize("NFC").toUpperCase().toLowerCase().normalize("NFC");
+  return path.normalize("NFC").toLowerCase().toUpperCase().toLowerCase().normalize("NFC");
 }
 
 /** A name from outside in quotes for a message: short, and with nothing in it that could reorder or break a line. */

@@ -119,16 +119,23 @@ export class Directories {
     return entry.running;
   }
 
-  /** Removes the directory and those above it as long as they are empty, never the root. */
+  /** Removes the directory and those above it as long as they are empty, never the root, and nothing behind a link out of it. */
   async prune(dir: string): Promise<void> {
     const root = this.rootOf(dir);
     for (let at = dir; at !== root.path && isInside(at, root.path); at = dirname(at)) {
+      if (await this.leadsOut(dirname(at))) return;
       try {
         await this.disk.rmdir(at);
       } catch (error) {
         if (codeOf(error) !== "ENOENT") return;
       }
     }
+  }
+
+  /** Whether the directory, which is one by its name, is really elsewhere by now; false when it is not there. */
+  async leadsOut(dir: string): Promise<boolean> {
+    const [real, root] = await Promise.all([dir, this.rootOf(dir).path].map((at) => ifThere(this.disk.realpath(at))));
+    return real !== undefined && (root === undefined || !isInside(real, root));
   }
 }
 

@@ -86,11 +86,12 @@ export function createStorage(options: StorageOptions): Storage {
     finish: (input, plan) => layoutOf(input).finish(input, plan),
 
     async discard({ partial, path }) {
-      directories.rootOf(dirname(partial));
-      await onDisk("remove", partial, async () => {
-        // Whatever else stands there is not ours to remove (F90, F92).
-        if ((await ifThere(disk.lstat(partial)))?.isFile()) await ifThere(disk.unlink(partial));
-      });
+      // What has become a link to elsewhere holds nothing of ours (F198).
+      if (!(await directories.leadsOut(dirname(partial))))
+        await onDisk("remove", partial, async () => {
+          // Whatever else stands there is not ours to remove (F90, F92).
+          if ((await ifThere(disk.lstat(partial)))?.isFile()) await ifThere(disk.unlink(partial));
+        });
       await directories.prune(dirname(partial));
       await directories.prune(dirname(path));
     },

@@ -12,60 +12,46 @@ function refusal(run: () => unknown): DownloadError {
   throw new Error("accepted");
 }
 
-const REFUSED: Record<string, string[]> = {
-  "F124 climbing": ["..", "../x", "a/..", "a/../../b", "./a", "a/./b", "a/.."],
-  "F125 absolute": ["/", "/etc/passwd", "//server/share"],
-  "F126 Windows paths": [
-    "\\x",
-    "a\\b",
-    "..\\x",
-    "C:",
-    "C:x",
-    "C:\\x",
-    "a/C:/b",
-    "\\\\server\\share",
-    "file:stream",
-  ],
-  "F127 encoded separators": ["..%2f..%2fetc", "a%2Fb", "a%5cb", "%2e%2e", "a%00b"],
-  "F128 NUL": ["a\u0000b", "\u0000"],
-  "F129 device names": [
-    "CON",
-    "con.txt",
-    "a/NUL",
-    "nul.tar.gz",
-    "COM1",
-    "com¹.x",
-    "LPT9",
-    "aux .gguf",
-    "CONIN$",
-  ],
-  "F129 names Windows would cut": ["a.", "a ", "dir./x", "dir /x", "..."],
-  "F130 invisible or reordering": [
-    "a\nb",
-    "a\u001bb",
-    "a\u0085b",
-    "a\u202egpj.exe",
-    "a\u2066b",
-    "a\u200bb",
-    "a\u200db",
-    "\ufeffa",
-    "a\u00adb",
-    "a\u2028b",
-  ],
-  "F131 our own suffix": ["x.part", "x.PART", "dir.part/x"],
-  "F134 empty": ["", "a//b", "a/", "/a/"],
-  "not Unicode": ["a\ud800b"],
-};
-
 describe("parseRepoPath", () => {
-  for (const [what, paths] of Object.entries(REFUSED))
-    test(`${what}: refused with invalid_path`, () => {
-      for (const path of paths) {
-        const error = refusal(() => parseRepoPath(path));
-        expect([path, error.code]).toEqual([path, "invalid_path"]);
-        expect(error.message).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e]/);
-      }
-    });
+  test.each<[what: string, paths: string[]]>([
+    ["F124 climbing", ["..", "../x", "a/..", "a/../../b", "./a", "a/./b", "a/.."]],
+    ["F125 absolute", ["/", "/etc/passwd", "//server/share"]],
+    [
+      "F126 Windows paths",
+      ["\\x", "a\\b", "..\\x", "C:", "C:x", "C:\\x", "a/C:/b", "\\\\server\\share", "file:stream"],
+    ],
+    ["F127 encoded separators", ["..%2f..%2fetc", "a%2Fb", "a%5cb", "%2e%2e", "a%00b"]],
+    ["F128 NUL", ["a\u0000b", "\u0000"]],
+    [
+      "F129 device names",
+      ["CON", "con.txt", "a/NUL", "nul.tar.gz", "COM1", "com¹.x", "LPT9", "aux .gguf", "CONIN$"],
+    ],
+    ["F129 names Windows would cut", ["a.", "a ", "dir./x", "dir /x", "..."]],
+    [
+      "F130 invisible or reordering",
+      [
+        "a\nb",
+        "a\u001bb",
+        "a\u0085b",
+        "a\u202egpj.exe",
+        "a\u2066b",
+        "a\u200bb",
+        "a\u200db",
+        "\ufeffa",
+        "a\u00adb",
+        "a\u2028b",
+      ],
+    ],
+    ["F131 our own suffix", ["x.part", "x.PART", "dir.part/x"]],
+    ["F134 empty", ["", "a//b", "a/", "/a/"]],
+    ["not Unicode", ["a\ud800b"]],
+  ])("%s: refused with invalid_path", (_, paths) => {
+    for (const path of paths) {
+      const error = refusal(() => parseRepoPath(path));
+      expect([path, error.code]).toEqual([path, "invalid_path"]);
+      expect(error.message).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e]/);
+    }
+  });
 
   test("what hubs really have is accepted unchanged", () => {
     const paths = [
@@ -162,11 +148,38 @@ describe("sanitizeFileName", () => {
   });
 });
 
+test("F122 F133 a proposed name is cut between characters, however long it is, and keeps its extension", () => {
+  for (const letter of ["x", "ü", "日", "😀", "e\u0301"])
+    for (const count of [300, 65_536]) {
+      const name = sanitizeFileName(`${letter.repeat(count)}.gguf`)!;
+      expect(parseFileName(name)).toBe(name);
+      expect([letter, Buffer.byteLength(name) > 220, name.endsWith(".gguf") || count === 65_536]).toEqual([
+        letter,
+        true,
+        true,
+      ]);
+    }
+});
+
 test("F123 F132 paths that one file system takes for the same fold to the same", () => {
   expect(foldPath("README.md")).toBe(foldPath("readme.MD"));
   expect(foldPath("caf\u00e9")).toBe(foldPath("cafe\u0301"));
   expect(foldPath("straße")).toBe(foldPath("STRASSE"));
   expect(foldPath("a")).not.toBe(foldPath("b"));
+});
+
+test("F123 F132 every letter folds to the same in each of its cases, composed and decomposed", () => {
+  let letters = 0;
+  for (let code = 0; code <= 0x10ffff; code++) {
+    const letter = code >= 0xd800 && code <= 0xdfff ? "" : String.fromCodePoint(code);
+    const cases = [letter.toLowerCase(), letter.toUpperCase(), letter.normalize("NFD")].filter(
+      (it) => it !== letter,
+    );
+    if (cases.length > 0) letters += 1;
+    for (const other of cases)
+      expect([letter, other, foldPath(`a${other}b`)]).toEqual([letter, other, foldPath(`a${letter}b`)]);
+  }
+  expect(letters).toBeGreaterThan(2_000);
 });
 
 test("F202 showName makes hidden characters visible", () => {

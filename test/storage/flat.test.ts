@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
 import type { LayoutName, SourceRef } from "../../src/core/download.ts";
 import { numbered } from "../../src/storage/names.ts";
 import { failure, input, Place, store, type Wish } from "./support.ts";
@@ -183,6 +183,23 @@ describe("taking away", () => {
     await storage.discard(at);
     expect(place.files()).toEqual(["models/acme/other.txt"]);
     expect(existsSync(join(place.models, "acme/tiny"))).toBe(false);
+  });
+
+  test("F198 nothing is taken away behind a folder that has become a link to elsewhere", async () => {
+    using place = new Place();
+    const storage = place.storage();
+    const plan = await storage.plan(input([{ path: "a/m.gguf" }]));
+    const at = plan.targets.get(1)!;
+    await (await storage.open(at)).close();
+    const elsewhere = join(place.dir, "elsewhere");
+    mkdirSync(join(elsewhere, "tiny/a"), { recursive: true });
+    renameSync(join(place.models, "acme"), join(place.dir, "moved"));
+    symlinkSync(elsewhere, join(place.models, "acme"));
+    await storage.discard(at);
+    expect(existsSync(join(elsewhere, "tiny/a"))).toBe(true);
+    writeFileSync(join(elsewhere, "tiny/a", basename(at.partial)), "theirs");
+    await storage.discard(at);
+    expect(place.files(elsewhere)).toEqual([`tiny/a/${basename(at.partial)}`]);
   });
 
   test("remove takes files inside only, and never a folder", async () => {

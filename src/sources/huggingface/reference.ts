@@ -1,5 +1,5 @@
 import { DownloadError } from "../../core/errors.ts";
-import { showName } from "../../core/paths.ts";
+import { parseRepoPath, showName } from "../../core/paths.ts";
 import { FILE_NAME, type HubReference, joinComponents, pathComponents } from "../repository/reference.ts";
 
 export const DEFAULT_REVISION = "main";
@@ -13,9 +13,9 @@ export function isRepoId(text: unknown): text is string {
   );
 }
 
-/** Throws `invalid_request` for what is no repository id (F136). */
+/** Throws `invalid_request` for what is no repository id (F136), `invalid_path` for one that is no folder everywhere (F129). */
 export function parseRepoId(text: string, param: string): string {
-  if (isRepoId(text)) return text;
+  if (isRepoId(text)) return parseRepoPath(text, param);
   throw new DownloadError(
     "invalid_request",
     `${showName(text)} is not a repository id of the hub: write organisation/name with letters, digits, "-", "_" and ".".`,

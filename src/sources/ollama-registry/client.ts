@@ -1,3 +1,4 @@
+import { parseNamedDigest } from "../../core/download.ts";
 import { DownloadError } from "../../core/errors.ts";
 import type { Clock, Credentials, Http, HttpRequest, HttpResponse, SourceContext } from "../../core/ports.ts";
 import { credentialsFor } from "../headers.ts";
@@ -203,9 +204,9 @@ async function readManifest(place: Place, response: HttpResponse): Promise<strin
     throw unreadable(place, `it is longer than ${LARGEST_MANIFEST} bytes`);
   }
   const bytes = Buffer.concat(chunks);
-  const promised = /^sha256:([0-9a-f]{64})$/i.exec(response.headers.get("docker-content-digest") ?? "")?.[1];
+  const promised = parseNamedDigest(response.headers.get("docker-content-digest") ?? "");
   const found = new Bun.CryptoHasher("sha256").update(bytes).digest("hex");
-  if (promised !== undefined && promised.toLowerCase() !== found)
+  if (promised !== undefined && promised.hex !== found)
     throw unreadable(place, "its digest is not the one promised");
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);

@@ -1,4 +1,4 @@
-import { type Digest, parseDigest } from "../../core/download.ts";
+import { type Digest, parseNamedDigest } from "../../core/download.ts";
 import { DownloadError } from "../../core/errors.ts";
 
 /** One blob of a model: a layer, or the config. */
@@ -57,8 +57,9 @@ function parsed(text: string): Record<string, unknown> | undefined {
 function toLayer(value: unknown, what: string): Layer {
   const { mediaType, digest, size } = (value ?? {}) as Record<string, unknown>;
   // The daemon makes a file name of the digest as it is written, and that in lower case only.
-  const hex = typeof digest === "string" ? /^sha256:([0-9a-f]{64})$/.exec(digest)?.[1] : undefined;
-  const sha256 = hex === undefined ? undefined : parseDigest("sha256", hex);
+  const isWritten =
+    typeof digest === "string" && digest.startsWith("sha256:") && digest === digest.toLowerCase();
+  const sha256 = isWritten ? parseNamedDigest(digest) : undefined;
   const isSize = typeof size === "number" && Number.isSafeInteger(size) && size >= 0;
   if (typeof mediaType !== "string" || !sha256 || !isSize) throw noManifest(what);
   return { mediaType, digest: sha256, size };

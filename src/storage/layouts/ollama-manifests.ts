@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { parseNamedDigest } from "../../core/download.ts";
 import type { Disk } from "../disk.ts";
 import { ifThere } from "../errors.ts";
 
@@ -23,10 +24,8 @@ export function blobsOf(text: string): NamedBlob[] | undefined {
   const layers: unknown[] = Array.isArray(value.layers) ? value.layers : [];
   return [...layers, value.config].flatMap((entry) => {
     const { digest, size } = isRecord(entry) ? entry : {};
-    const hex = typeof digest === "string" ? /^sha256[:-]([0-9a-f]{64})$/i.exec(digest)?.[1] : undefined;
-    return hex === undefined
-      ? []
-      : [{ hex: hex.toLowerCase(), size: Number.isSafeInteger(size) ? Number(size) : null }];
+    const hex = typeof digest === "string" ? parseNamedDigest(digest)?.hex : undefined;
+    return hex === undefined ? [] : [{ hex, size: Number.isSafeInteger(size) ? Number(size) : null }];
   });
 }
 
