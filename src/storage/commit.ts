@@ -96,7 +96,8 @@ async function copyOver({ partial, final, replace, mode }: Move): Promise<void> 
   await ifThere(unlink(copy));
   await copyFile(partial, copy, constants.COPYFILE_EXCL);
   try {
-    const handle = await open(copy, "r+");
+    // A link put in its place meanwhile is refused, not followed (F198).
+    const handle = await open(copy, constants.O_RDWR | (constants.O_NOFOLLOW ?? 0));
     try {
       await handle.chmod(mode);
       await handle.datasync();

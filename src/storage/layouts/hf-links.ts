@@ -1,5 +1,5 @@
 import { constants } from "node:fs";
-import { copyFile, lstat, open, readlink, rename, stat, symlink } from "node:fs/promises";
+import { copyFile, lstat, open, readlink, rename, stat, symlink, unlink } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { DownloadError } from "../../core/errors.ts";
 import { PART_SUFFIX } from "../../core/paths.ts";
@@ -58,7 +58,7 @@ async function replaceLink(to: string, path: string, fresh: boolean): Promise<vo
   const there = await lstat(path);
   if (there.isSymbolicLink()) {
     if ((await readlink(path)) === to) return;
-    const aside = `${path}.link${PART_SUFFIX}`;
+    const aside = await freeName(`${path}.link${PART_SUFFIX}`);
     await symlink(to, aside);
     await rename(aside, path);
     return;
@@ -80,9 +80,15 @@ async function place(blob: string, path: string, fresh: boolean): Promise<void> 
   if (there && fresh && !there.isSymbolicLink() && !(await isEqual(blob, path))) throw collision(path);
   if (there) return;
   if (fresh) return rename(blob, path);
-  const aside = `${path}.copy${PART_SUFFIX}`;
-  await copyFile(blob, aside, constants.COPYFILE_FICLONE);
+  const aside = await freeName(`${path}.copy${PART_SUFFIX}`);
+  await copyFile(blob, aside, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL);
   await rename(aside, path);
+}
+
+/** A name of ours that a crash may have left something under, or that a link was planted under (F198). */
+async function freeName(path: string): Promise<string> {
+  await ifThere(unlink(path));
+  return path;
 }
 
 const PIECE = 1 << 20;

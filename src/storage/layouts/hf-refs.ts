@@ -1,4 +1,4 @@
-import { readFile, rename, writeFile } from "node:fs/promises";
+import { readFile, rename, unlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { PART_SUFFIX } from "../../core/paths.ts";
 import type { Directories } from "../directories.ts";
@@ -21,7 +21,9 @@ export async function writeRef(
   await onDisk("write", path, async () => {
     if ((await ifThere(readFile(path, "utf8"))) === commit) return;
     const aside = join(folder, `.ref.${shortId(downloadId)}${PART_SUFFIX}`);
-    await writeFile(aside, commit, { flush: true });
+    // Of a crash, or planted there by somebody: what is new is made anew and follows no link (F198).
+    await ifThere(unlink(aside));
+    await writeFile(aside, commit, { flag: "wx", flush: true });
     await rename(aside, path);
   });
   await directories.sync(dirname(path));
