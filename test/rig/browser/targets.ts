@@ -29,7 +29,7 @@ export interface Target {
   /** Its answer may not end. */
   isStream: boolean;
   isSocket: boolean;
-  /** A GET or HEAD that starts something. */
+  /** On a path whose GET starts something. */
   starts: boolean;
   /** Neither GET nor HEAD nor OPTIONS. */
   changes: boolean;
@@ -64,7 +64,7 @@ export async function targetsOf(daemon: Daemon, prey: Prey): Promise<Target[]> {
     );
     const preflight = { ...silent(targets[0]!), method: "OPTIONS", name: `OPTIONS ${path}`, isOpen: true };
     const heads = targets
-      .filter(({ starts }) => starts)
+      .filter(({ starts, changes }) => starts && !changes)
       .map((it) => ({ ...it, method: "HEAD", name: `HEAD ${path}`, isStream: false }));
     return [...targets, preflight, ...heads];
   });
@@ -94,7 +94,7 @@ function targetOf(method: string, path: string, { requestBody, responses }: Oper
   };
   const nothing = path.replaceAll(/\{\w+\}/g, "nothing-here");
   const blunt = SWEEPING.test(name) ? undefined : { path: nothing, body: hasBody ? "{}" : "" };
-  const starts = !changes && STARTING.has(path);
+  const starts = STARTING.has(path);
   return {
     name,
     method,

@@ -85,7 +85,7 @@ async function act(cast: Cast): Promise<{ places: Place[]; traces: Traces[]; unf
   await read(cast);
   places.push(...(await command(cast)), ...processesOf(dir, daemon.pid), ...second.places());
   await daemon.stop();
-  traces.push(tracesBelow(dir, "at the end"));
+  traces.push(tracesBelow(dir, "at the end", false));
   places.push({ name: "answers", content: Buffer.from(said.join("\n")) });
   places.push({ name: "the log", content: Buffer.from(daemon.log.join("\n")) });
   return { places, traces, unfinished };

@@ -3,8 +3,9 @@ import { lstatSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { join, relative } from "node:path";
 import type { Place } from "./plant.ts";
 
-/** The one file that may hold secrets. */
+/** The one file that may hold secrets, and the one that replaces it while a daemon runs. */
 const SECRETS = "secrets.json";
+const NEXT_SECRETS = "secrets.json.new";
 
 export interface Traces {
   places: Place[];
@@ -14,7 +15,7 @@ export interface Traces {
 }
 
 /** Everything below a folder: names, contents, targets of links, extended attributes. */
-export function tracesBelow(dir: string, moment: string): Traces {
+export function tracesBelow(dir: string, moment: string, isRunning = true): Traces {
   const traces: Traces = { places: [], files: 0, keepers: [] };
   for (const entry of readdirSync(dir, { recursive: true, withFileTypes: true })) {
     const path = join(entry.parentPath, entry.name);
@@ -26,7 +27,8 @@ export function tracesBelow(dir: string, moment: string): Traces {
     traces.places.push({ name: `attributes of ${name}`, content: attributesOf(path) });
     if (info.isSymbolicLink())
       traces.places.push({ name: `link ${name}`, content: Buffer.from(readlinkSync(path)) });
-    if (entry.name === SECRETS) traces.keepers.push({ path: name, mode: info.mode & 0o777, uid: info.uid });
+    const isKeeper = entry.name === SECRETS || (isRunning && entry.name === NEXT_SECRETS);
+    if (isKeeper) traces.keepers.push({ path: name, mode: info.mode & 0o777, uid: info.uid });
     else if (info.isFile()) traces.places.push({ name, content: contentOf(path) });
   }
   return traces;

@@ -109,7 +109,7 @@ export function frames(cast: Cast, send: (text: string) => void): void {
   send(`{"type":"start","ref":1,"body":{"url":"ftp://h/?k=${secret}","token":"${secret}"}}`);
   send(`{"type":"start","ref":2,"body":{"token":"${secret}"`);
   send(`{"type":"${secret}"}`);
-  const url = `${origin.url("/gone.gguf")}?sig=${cast.plants.plant("signed query of a frame", "origin")}`;
+  const url = `${origin.url("/gone-too.gguf")}?sig=${cast.plants.plant("signed query of a frame", "origin")}`;
   send(
     JSON.stringify({ type: "start", ref: 3, body: { url, model_id: "frame", retry: { max_attempts: 1 } } }),
   );
