@@ -86,6 +86,19 @@ export function byOtherDoors(spelling: Spelling, next: () => number, number: num
       body: { provider: "ollama", model: `m${number}`, base_url: url.replace("/latest/m.bin", "") },
       codes: SHAPE,
     },
+    // Of a name only the Ollama server itself learns where it leads.
+    ...(spelling.resolved
+      ? []
+      : [
+          {
+            way: "ollama's own registry",
+            to: origin,
+            method: "POST" as const,
+            path: "/v1/downloads",
+            body: { provider: "ollama", model: `${host}/me/n${number}` },
+            codes: SHAPE,
+          },
+        ]),
     {
       way: "ollama-registry",
       to: origin,
