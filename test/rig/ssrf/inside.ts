@@ -160,7 +160,7 @@ function note(phaseName: string, { canaries, proxy }: World): void {
 
 const all = spellings();
 findings.spellings = all.length;
-const some = shuffled(all).slice(0, isLong ? all.length : 60);
+const some = shuffled(all).slice(0, isLong ? all.length : 45);
 const few = isLong ? some : some.slice(0, 12);
 const hops = isLong ? HOPS : [1, 5];
 
