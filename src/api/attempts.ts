@@ -1,3 +1,4 @@
+import ipaddr from "ipaddr.js";
 import type { Clock } from "../core/ports.ts";
 
 /** Wrong keys one address may send before its tries are spaced out. */
@@ -17,7 +18,7 @@ interface Source {
 }
 
 /**
- * Slows down guessing of the key, per source address (F186). Right and wrong keys wait alike, so the delay tells
+ * Slows down guessing of the key, per source address, of IPv6 per network of one host (F186). Right and wrong keys wait alike, so the delay tells
  * nothing, and whoever has the key gets through after his turn instead of being locked out.
  */
 export class Attempts {
@@ -33,7 +34,7 @@ export class Attempts {
   /** Resolves when this source may be judged; false when too many of its tries are waiting already. */
   async turn(address: string): Promise<boolean> {
     const now = this.#clock.monotonic();
-    const source = this.#sources.get(address);
+    const source = this.#sources.get(networkOf(address));
     if (!source || now - source.since > WINDOW_MS) return true;
     const free = this.#wrongLately(now) > GLOBAL_TRIES ? 1 : FREE_TRIES;
     if (source.wrong < free) return true;
@@ -49,17 +50,29 @@ export class Attempts {
     const now = this.#clock.monotonic();
     if (this.#wrongLately(now) === 0) this.#since = now;
     this.#wrong++;
-    const known = this.#sources.get(address);
+    const network = networkOf(address);
+    const known = this.#sources.get(network);
     if (known && now - known.since <= WINDOW_MS) {
       known.wrong++;
       return;
     }
     if (this.#sources.size >= MOST_SOURCES) this.#sources.clear();
-    this.#sources.set(address, { wrong: 1, since: now, nextAt: 0 });
+    this.#sources.set(network, { wrong: 1, since: now, nextAt: 0 });
   }
 
   #wrongLately(now: number): number {
     if (now - this.#since > WINDOW_MS) this.#wrong = 0;
     return this.#wrong;
   }
+}
+
+/** Bits of an IPv6 address that name the network; the others its host chooses, a new one for each try if it likes. */
+const NETWORK_BITS = 64;
+
+/** What counts as one source: an IPv4 address, or everything that one IPv6 host can call itself. */
+function networkOf(address: string): string {
+  if (!ipaddr.isValid(address)) return address;
+  const parsed = ipaddr.process(address);
+  if (!(parsed instanceof ipaddr.IPv6)) return parsed.toString();
+  return ipaddr.IPv6.networkAddressFromCIDR(`${parsed.toString()}/${NETWORK_BITS}`).toString();
 }

@@ -3,7 +3,7 @@ import { DownloadError } from "../core/errors.ts";
 import type { Clock, Http, Source, StartRequest } from "../core/ports.ts";
 import { credentialsFor, requestSecret } from "./headers.ts";
 import { LIMITS, type OllamaLimits, pull } from "./ollama/pull.ts";
-import { type ModelName, parseModelName, shortName } from "./ollama-registry/name.ts";
+import { DEFAULT_HOST, type ModelName, parseModelName, shortName } from "./ollama-registry/name.ts";
 
 export interface OllamaOptions {
   http: Http;
@@ -71,6 +71,8 @@ function parseRequest(http: Http, request: StartRequest, own: string): SourceRef
       "Leave the scheme out of the model's name: the Ollama server decides how it asks a registry.",
       "model",
     );
+  // That server would go there for us: where we may not go, it is not sent either (F166).
+  if (name.host !== DEFAULT_HOST) speaking("model", () => http.check(`https://${name.host}/`));
   const baseUrl = request.baseUrl === undefined ? undefined : parseServer(http, request.baseUrl, own);
   return {
     provider: NAME,
@@ -99,18 +101,22 @@ function parseServer(http: Http, text: string, own: string): string | undefined 
   const given = URL.parse(text);
   const isPlain = given !== null && !/[?#@]/.test(text);
   if (isPlain && /^https?:$/.test(given.protocol) && sameServer(text) === sameServer(own)) return undefined;
-  let url: URL;
-  try {
-    url = http.check(text);
-  } catch (error) {
-    if (!(error instanceof DownloadError)) throw error;
-    throw new DownloadError(error.code, error.message, { param: "base_url" });
-  }
+  const url = speaking("base_url", () => http.check(text));
   if (url.search !== "" || url.hash !== "")
     throw new DownloadError("invalid_url", "base_url must be an address without query and fragment.", {
       param: "base_url",
     });
   return `${url.origin}${url.pathname.replace(/\/+$/, "")}`;
+}
+
+/** A refusal by `check` speaks of this field of the request. */
+function speaking<T>(param: string, check: () => T): T {
+  try {
+    return check();
+  } catch (error) {
+    if (!(error instanceof DownloadError)) throw error;
+    throw new DownloadError(error.code, error.message, { param });
+  }
 }
 
 function refuseForeignFields(request: StartRequest): void {

@@ -99,7 +99,8 @@ async function copyOver(disk: Disk, { partial, final, replace, mode }: Move): Pr
   await ifThere(disk.unlink(copy));
   await disk.copyFile(partial, copy, constants.COPYFILE_EXCL);
   try {
-    const fd = await disk.open(copy, "r+");
+    // A link put in its place meanwhile is refused, not followed (F198).
+    const fd = await disk.open(copy, constants.O_RDWR | (constants.O_NOFOLLOW ?? 0));
     try {
       disk.fchmodSync(fd, mode);
       await disk.fdatasync(fd);

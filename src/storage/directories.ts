@@ -134,7 +134,9 @@ export class Directories {
 
   /** Whether the directory, which is one by its name, is really elsewhere by now; false when it is not there. */
   async leadsOut(dir: string): Promise<boolean> {
-    const [real, root] = await Promise.all([dir, this.rootOf(dir).path].map((at) => ifThere(this.disk.realpath(at))));
+    const [real, root] = await Promise.all(
+      [dir, this.rootOf(dir).path].map((at) => ifThere(this.disk.realpath(at))),
+    );
     return real !== undefined && (root === undefined || !isInside(real, root));
   }
 }

@@ -6,6 +6,7 @@ import { type Disk, systemDisk } from "./disk.ts";
 import { ifThere, onDisk } from "./errors.ts";
 
 const NAME = "secrets.json";
+const temporaryOf = (path: string): string => `${path}.new`;
 /** A link in the place of the new file is refused, not followed. */
 const FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | (constants.O_NOFOLLOW ?? 0);
 
@@ -58,6 +59,9 @@ export async function openSecrets(dataDir: string, log?: Log, disk: Disk = syste
 
 async function load(disk: Disk, dataDir: string, path: string, log: Log | undefined): Promise<Known> {
   await disk.mkdir(dataDir, { recursive: true, mode: 0o700 });
+  // Of a write that a kill cut short: never answered, and what it holds would outlive its downloads. What cannot be
+  // taken away is told by the next write.
+  await disk.unlink(temporaryOf(path)).catch(() => undefined);
   const text = await ifThere(disk.readFile(path, "utf8"));
   if (text === undefined) return new Map();
   await disk.chmod(path, 0o600);
@@ -101,7 +105,7 @@ function isSecret(value: unknown): value is Secret {
 }
 
 async function replace(disk: Disk, dataDir: string, path: string, known: Known): Promise<void> {
-  const temporary = `${path}.new`;
+  const temporary = temporaryOf(path);
   const fd = await disk.open(temporary, FLAGS, 0o600);
   try {
     // One that a crash left behind may be wider.

@@ -106,7 +106,7 @@ test("R41 local paths: relative to the models directory, absolute, as the seed w
   expect((await world.post({ engine_id: world.fresh(), model_path: "mine" })).status).toBe(201);
 });
 
-test("F124 F127 F198 nothing outside the models directory, and no word on whether it exists", async () => {
+test("F124 F127 F198 F200 nothing outside the models directory, and no word on whether it exists", async () => {
   const outside = join(world.served.product.dir, "outside.gguf");
   writeFileSync(outside, "GGUF");
   world.put("mine/there.gguf");

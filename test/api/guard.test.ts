@@ -126,16 +126,15 @@ describe("with a key", () => {
   const key = { "X-API-Key": KEY };
 
   test("F190 every route but health, the guides, the page and the login is 401 without it", async () => {
-    const { body: document } = await served.call("GET", "/openapi.json", undefined, key);
+    const routes = served.api.routes();
+    expect(routes.length).toBeGreaterThan(80);
     const open: string[] = [];
-    for (const [path, operations] of Object.entries(document.paths))
-      for (const method of Object.keys(operations as object)) {
-        const target = path.replaceAll(/\{\w+\}/g, "x");
-        const answer = await served.call(method.toUpperCase(), target);
-        if (answer.status === 401) expect(JSON.stringify(answer.body)).toContain("API key");
-        else open.push(`${method} ${path}`);
-      }
-    expect(open).toEqual(["post /v1/session", "get /health", "get /llms.txt", "get /llms-full.txt"]);
+    for (const { method, path } of routes) {
+      const answer = await served.call(method, path.replaceAll(/:\w+/g, "x"));
+      if (answer.status === 401) expect(JSON.stringify(answer.body)).toContain("API key");
+      else open.push(`${method} ${path}`);
+    }
+    expect(open.sort()).toEqual(["GET /health", "GET /llms-full.txt", "GET /llms.txt", "POST /v1/session"]);
     for (const path of ["/", "/app.js"]) expect((await served.call("GET", path)).status).toBe(200);
     for (const path of ["/nonsense", "/v1/nonsense", "/health/x", "/app.js/..%2fv1", "/swagger/start.js"])
       expect((await served.call("GET", path)).status).toBe(401);

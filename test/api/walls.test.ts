@@ -109,6 +109,29 @@ describe("keys", () => {
     expect(book.peek(y)).toBeUndefined();
   });
 
+  test("F186 all addresses that one IPv6 host may have count as one", async () => {
+    const clock = new TestClock();
+    const attempts = new Attempts(clock);
+    for (let i = 1; i <= 10; i++) attempts.failed(`2001:db8:1:2::${i.toString(16)}`);
+    expect(await attempts.turn("2001:db8:1:2:ffff::1")).toBe(true);
+    let done = 0;
+    const waiting = attempts.turn("2001:db8:1:2:eeee::1").then(() => done++);
+    await clock.asleep(1);
+    expect(done).toBe(0);
+    expect(await attempts.turn("2001:db8:1:3::1")).toBe(true);
+    expect(await attempts.turn("10.0.0.1")).toBe(true);
+    await clock.advance(250);
+    await waiting;
+    // An IPv4 peer of a listener on both families is that address.
+    for (let i = 0; i < 11; i++) attempts.failed(i % 2 === 0 ? "::ffff:10.0.0.9" : "10.0.0.9");
+    expect(await attempts.turn("::ffff:a00:9")).toBe(true);
+    const mapped = attempts.turn("10.0.0.9").then(() => done++);
+    await clock.asleep(1);
+    expect(done).toBe(1);
+    await clock.advance(250);
+    await mapped;
+  });
+
   test("F186 guessing is slowed down per address, right and wrong alike, and others are not", async () => {
     const clock = new TestClock();
     const attempts = new Attempts(clock);

@@ -63,6 +63,27 @@ describe("A15 a key", () => {
     });
   });
 
+  test("F186 F189 guesses are slowed down, the key still gets in, and a logout ends the streams of its session", async () => {
+    using dir = tempDir("session");
+    await using daemon = await startDaemon({ dir: dir.path, env: { MODELHAUL_API_KEY: KEY } });
+    const ask = (key: string) => daemon.api("GET", "/v1/downloads", undefined, { "X-API-Key": key });
+    const guesses = await Promise.all(Array.from({ length: 80 }, (_, n) => ask(`guess number ${n}`)));
+    const statuses = guesses.map(({ status }) => status);
+    expect(new Set(statuses)).toEqual(new Set([401, 429]));
+    expect((await ask(KEY)).status).toBe(200);
+
+    const login = await daemon.api("POST", "/v1/session", { key: KEY });
+    const session = { Cookie: (login.headers.get("set-cookie") ?? "").split(";")[0] ?? "" };
+    const stream = await fetch(`${daemon.base}/v1/events`, { headers: session });
+    const { body } = await daemon.api("POST", "/v1/tickets", undefined, session);
+    const socket = new WebSocket(`${daemon.base.replace("http", "ws")}/v1/ws?ticket=${body.ticket}`);
+    await new Promise((resolve) => socket.addEventListener("message", resolve, { once: true }));
+    const closed = new Promise((resolve) => socket.addEventListener("close", resolve, { once: true }));
+    expect((await daemon.api("DELETE", "/v1/session", undefined, session)).status).toBe(200);
+    await Promise.all([stream.text(), closed]);
+    expect((await daemon.api("GET", "/v1/downloads", undefined, session)).status).toBe(401);
+  });
+
   test("F187 without one it refuses to listen beyond loopback: exit code 2, and what to do", async () => {
     using dir = tempDir("exposed");
     const args = ["serve", "--listen", "0.0.0.0:0", "--data-dir", dir.at("data")];

@@ -177,7 +177,7 @@ describe("A16 register reads GGUF", () => {
   });
 });
 
-describe("A16 register refuses what is no model", () => {
+describe("A16 F208 register refuses what is no model, whatever its header claims", () => {
   const cases: [string, string, string | Buffer, string][] = [
     ["an empty file", "m.gguf", "", "is empty"],
     ["an empty .bin", "m.bin", "", "is empty"],
@@ -273,7 +273,7 @@ describe("A16 register refuses what is no model", () => {
     expect(await refusal(dir.path)).toContain("holds no model file");
   });
 
-  test("a header that goes on and on through a huge file is given up, in bounded memory", async () => {
+  test("F208 a header that goes on and on through a huge file is given up, in bounded memory", async () => {
     using dir = tempDir("model");
     const path = dir.at("m.gguf");
     // Sparse: 2^32 empty strings, as many as the file has room for.

@@ -1,8 +1,11 @@
 import { expect, test } from "bun:test";
 import { parseUrl, redirectTarget } from "../../src/http/url.ts";
-import { client } from "./client.ts";
+import { ambiguous } from "../rig/ssrf/spellings.ts";
+import { startOrigin } from "../support/origin.ts";
+import { client, drain, resolverOf } from "./client.ts";
 
 const http = client();
+const NAMES = { "open.test": ["127.0.0.1"], "evil.test": ["127.0.0.1"] };
 
 test.each([
   ["ftp://example.com/x"],
@@ -78,4 +81,29 @@ test.each([
 
 test("F33 http may become https", () => {
   expect(redirectTarget(parseUrl("http://example.com/"), "https://example.com/").protocol).toBe("https:");
+});
+
+test.each(ambiguous("127.0.0.1", "open.example"))(
+  "F171 %j, which parsers read in two ways, is no URL",
+  (url) => {
+    expect(() => http.check(url)).toThrow(expect.objectContaining({ code: "invalid_url" }));
+  },
+);
+
+test("F171 what was judged is what is asked: the host of the one parsing, whatever stands around it", async () => {
+  await using origin = await startOrigin({ resources: [{ path: "/file", seed: 1, size: 10 }] });
+  const asked = client({ allowPrivate: false, allowAddresses: ["open.test"], resolver: resolverOf(NAMES) });
+  const host = `open.test:${origin.port}`;
+  for (const rest of [
+    "/file#@evil.test/",
+    "/file?@evil.test/",
+    "/file?\u0040evil.test:80",
+    "/file#\u2044evil.test",
+  ])
+    await drain(await asked.request({ url: `http://${host}${rest}` }));
+  expect(origin.log.map(({ headers, path }) => [headers.host, path])).toEqual(Array(4).fill([host, "/file"]));
+  // Letters that become a slash, a dot or an ASCII letter are read once, before the address is looked up.
+  for (const url of [`http://evil。test:${origin.port}/file`, `http://ＥＶＩＬ.test:${origin.port}/file`])
+    await expect(asked.request({ url })).rejects.toMatchObject({ code: "forbidden_address" });
+  expect(origin.stats.requests).toBe(4);
 });

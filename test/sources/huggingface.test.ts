@@ -114,7 +114,33 @@ describe("what a request chooses", () => {
 });
 
 describe("one commit for everything", () => {
-  test("F76 files stay those of the commit although the branch moves", async () => {
+  test("F206 a commit asked for is the one that is fetched: a hub that answers with another is refused", async () => {
+    await withHub({ repos: [tiny()] });
+    const [source] = sources(hub.endpoint);
+    const repo = hub.repo("acme/tiny-gguf");
+    const commit = repo.commit([{ path: "config.json", content: '{"pinned":true}' }]);
+    const ask = (revision: string) =>
+      source!.resolve(
+        source!.parse({ repoId: "acme/tiny-gguf", filename: "config.json", revision }),
+        context(),
+      );
+    expect((await ask(commit)).commit).toBe(commit);
+    const stale = JSON.stringify({
+      _id: "1",
+      id: "acme/tiny-gguf",
+      sha: "0".repeat(40),
+      gated: false,
+      private: false,
+    });
+    hub.origin.on(
+      { path: "/api/models/acme/tiny-gguf/revision/*" },
+      { kind: "respond", status: 200, headers: { "Content-Type": "application/json" }, body: stale },
+    );
+    const error = await failure(ask(commit));
+    expect([error.code, error.message]).toEqual(["protocol", expect.stringContaining(commit)]);
+  });
+
+  test("F76 F206 files stay those of the commit although the branch moves", async () => {
     await withHub({ repos: [tiny()] });
     const [source] = sources(hub.endpoint);
     const ref = source!.parse({ repoId: "acme/tiny-gguf", filename: "config.json" });

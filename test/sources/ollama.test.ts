@@ -22,6 +22,28 @@ function refusal(request: StartRequest, of = source): DownloadError {
 }
 
 describe("references", () => {
+  test("F166 F167 where addresses inside are closed, the server is not sent to one as a registry either", () => {
+    const closed = createOllama({
+      http: client({ allowPrivate: false }),
+      clock,
+      server: "http://127.0.0.1:11434",
+    });
+    for (const host of [
+      "10.0.0.1",
+      "127.0.0.1:5000",
+      "localhost:5000",
+      "169.254.169.254",
+      "metadata.google.internal",
+    ]) {
+      const { code, param } = refusal(ask(`${host}/me/model`), closed);
+      expect([host, code, param]).toEqual([host, "forbidden_address", "model"]);
+    }
+    expect(refusal(ask("169.254.169.254/me/model")).code).toBe("forbidden_address");
+    for (const model of ["hf.co/me/model", "me/model", "registry.ollama.ai/library/model"])
+      expect(closed.parse(ask(model)).repo).toBe(model);
+    expect(source.parse(ask("127.0.0.1:5000/me/model")).repo).toBe("127.0.0.1:5000/me/model");
+  });
+
   test("F153 equal requests have equal keys and say so without asking anybody, others have others", () => {
     const key = (request: StartRequest) => source.parse(request).key;
     const one = key(ask("llama3.2"));

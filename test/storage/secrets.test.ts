@@ -33,6 +33,20 @@ test("a secret is there again after a restart, and is that download's alone", as
   expect(await (await openSecrets(place.dir)).get("b")).toEqual({ headers: { "X-Key": "k" } });
 });
 
+test("I7 what a kill left of a write is gone with the next start, not kept for ever beside the file", async () => {
+  using place = new Place();
+  const left = join(place.dir, "secrets.json.new");
+  writeFileSync(left, JSON.stringify({ a: { token: "hf_secret" } }));
+  const secrets = await openSecrets(place.dir);
+  expect(existsSync(left)).toBe(false);
+  expect(await secrets.ids()).toEqual([]);
+  const outside = join(place.dir, "somebody's.txt");
+  writeFileSync(outside, "untouched");
+  symlinkSync(outside, left);
+  await openSecrets(place.dir);
+  expect([existsSync(left), readFileSync(outside, "utf8")]).toEqual([false, "untouched"]);
+});
+
 test("F119 the file is 0600 whatever the umask, and made so again when it was wider", async () => {
   using place = new Place();
   const path = join(place.dir, "new", "secrets.json");
@@ -124,8 +138,8 @@ test("a change that could not be written is refused, not remembered, and the fil
 test("F90 a link in the place of the new file is not followed", async () => {
   using place = new Place();
   const elsewhere = join(place.dir, "elsewhere");
-  symlinkSync(elsewhere, join(place.dir, "secrets.json.new"));
   const secrets = await openSecrets(place.dir);
+  symlinkSync(elsewhere, join(place.dir, "secrets.json.new"));
   await expect(secrets.put("a", { token: "t" })).rejects.toMatchObject({ code: "tampered" });
   expect(existsSync(elsewhere)).toBe(false);
 });

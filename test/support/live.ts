@@ -89,7 +89,12 @@ export class LiveSocket extends Stream<any> {
   }
 
   send(frame: object): void {
-    this.socket.send(JSON.stringify(frame));
+    this.sendText(JSON.stringify(frame));
+  }
+
+  /** A frame that need not be JSON. */
+  sendText(text: string): void {
+    this.socket.send(text);
   }
 
   [Symbol.dispose](): void {

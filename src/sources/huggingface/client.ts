@@ -10,6 +10,7 @@ import { isRepoId } from "./reference.ts";
 const MAX_ENTRIES = 200_000;
 /** Requests for one listing. */
 const MAX_PAGES = 2_000;
+const COMMIT = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/;
 
 /** One file of a repository as the hub tells it; `masked` when its digest is withheld (§3.2). */
 export interface HubEntry {
@@ -63,8 +64,12 @@ export class HubClient {
       ];
       const answer = await modelInfo({ name: repo, revision, additionalFields, ...this.#way(call) });
       if (answer.disabled) throw new DownloadError("disabled", `${host} has disabled access to ${repo}.`);
-      if (!isRepoId(answer.name) || !/^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(answer.sha))
-        throw malformed(call.subject);
+      if (!isRepoId(answer.name) || !COMMIT.test(answer.sha)) throw malformed(call.subject);
+      if (COMMIT.test(revision) && answer.sha !== revision)
+        throw new DownloadError(
+          "protocol",
+          `${host} was asked for commit ${revision} of ${repo} and answered with ${answer.sha}: check the endpoint, it may be a mirror that is out of date.`,
+        );
       const { name: id, sha: commit, gated, library_name, tags } = answer;
       return { id, commit, gated: Boolean(gated), mlx: isMlxCard(id, library_name, tags) };
     });

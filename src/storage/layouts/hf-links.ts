@@ -59,7 +59,7 @@ async function replaceLink(disk: Disk, to: string, path: string, fresh: boolean)
   const there = await disk.lstat(path);
   if (there.isSymbolicLink()) {
     if ((await disk.readlink(path)) === to) return;
-    const aside = `${path}.link${PART_SUFFIX}`;
+    const aside = await freeName(disk, `${path}.link${PART_SUFFIX}`);
     await disk.symlink(to, aside);
     await disk.rename(aside, path);
     return;
@@ -81,9 +81,15 @@ async function place(disk: Disk, blob: string, path: string, fresh: boolean): Pr
   if (there && fresh && !there.isSymbolicLink() && !(await isEqual(disk, blob, path))) throw collision(path);
   if (there) return;
   if (fresh) return disk.rename(blob, path);
-  const aside = `${path}.copy${PART_SUFFIX}`;
-  await disk.copyFile(blob, aside, constants.COPYFILE_FICLONE);
+  const aside = await freeName(disk, `${path}.copy${PART_SUFFIX}`);
+  await disk.copyFile(blob, aside, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL);
   await disk.rename(aside, path);
+}
+
+/** A name of ours that a crash may have left something under, or that a link was planted under (F198). */
+async function freeName(disk: Disk, path: string): Promise<string> {
+  await ifThere(disk.unlink(path));
+  return path;
 }
 
 const PIECE = 1 << 20;

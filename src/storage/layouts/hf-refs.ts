@@ -21,7 +21,9 @@ export async function writeRef(
   await onDisk("write", path, async () => {
     if ((await ifThere(disk.readFile(path, "utf8"))) === commit) return;
     const aside = join(folder, `.ref.${shortId(downloadId)}${PART_SUFFIX}`);
-    await disk.writeFile(aside, commit, { flush: true });
+    // Of a crash, or planted there by somebody: what is new is made anew and follows no link (F198).
+    await ifThere(disk.unlink(aside));
+    await disk.writeFile(aside, commit, { flag: "wx", flush: true });
     await disk.rename(aside, path);
   });
   await directories.sync(dirname(path));

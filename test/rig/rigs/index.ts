@@ -1,4 +1,5 @@
 import type { Rig } from "../rig.ts";
+import { browser } from "./browser.ts";
 import { calls } from "./calls.ts";
 import { descriptors } from "./descriptors.ts";
 import { diskFull } from "./disk-full.ts";
@@ -7,7 +8,22 @@ import { kill } from "./kill.ts";
 import { names } from "./names.ts";
 import { order } from "./order.ts";
 import { race } from "./race.ts";
+import { secrets } from "./secrets.ts";
+import { ssrf } from "./ssrf.ts";
 import { stop } from "./stop.ts";
 
 /** Every rig there is; a new one is one file and one line here. */
-export const RIGS: readonly Rig[] = [calls, descriptors, diskFull, fuzz, kill, names, order, race, stop];
+export const RIGS: readonly Rig[] = [
+  browser,
+  calls,
+  descriptors,
+  diskFull,
+  fuzz,
+  kill,
+  names,
+  order,
+  race,
+  secrets,
+  ssrf,
+  stop,
+];
