@@ -17,8 +17,8 @@ process.on("exit", () => {
 });
 
 /** Makes an empty directory. It is removed by `using`, by `remove()`, or at the latest when the process exits. */
-export function tempDir(name = "test"): TempDir {
-  const path = mkdtempSync(join(tmpdir(), `modelhaul-${name}-`));
+export function tempDir(name = "test", parent = tmpdir()): TempDir {
+  const path = mkdtempSync(join(parent, `modelhaul-${name}-`));
   const remove = (): void => {
     open.delete(dir);
     rmSync(path, { recursive: true, force: true });
