@@ -6,6 +6,15 @@ import { timesOf } from "./gauge.ts";
 /** Adds on their way at once while the queue is filled. */
 export const AT_ONCE = 16;
 
+/** Does it for every index, `AT_ONCE` at a time. */
+export async function inLanes(count: number, work: (index: number) => Promise<void>): Promise<void> {
+  let next = 0;
+  const lane = async (): Promise<void> => {
+    for (let index = next++; index < count; index = next++) await work(index);
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, lane));
+}
+
 /** Adds that many; how many a second. */
 export async function fill(
   daemon: Daemon,
@@ -14,14 +23,10 @@ export async function fill(
   say: (line: string) => void = () => {},
 ): Promise<number> {
   const begun = performance.now();
-  let next = 0;
-  const lane = async (): Promise<void> => {
-    for (let index = next++; index < count; index = next++) {
-      await daemon.begin({ url: `${url}?${index}`, model_id: `queued/${index}` });
-      if ((index + 1) % 20_000 === 0) say(`${index + 1} of ${count} queued`);
-    }
-  };
-  await Promise.all(Array.from({ length: AT_ONCE }, lane));
+  await inLanes(count, async (index) => {
+    await daemon.begin({ url: `${url}?${index}`, model_id: `queued/${index}` });
+    if ((index + 1) % 20_000 === 0) say(`${index + 1} of ${count} queued`);
+  });
   return count / ((performance.now() - begun) / 1000);
 }
 

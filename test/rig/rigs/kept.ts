@@ -5,6 +5,7 @@ import { startOriginProcess } from "../../support/origin/process.ts";
 import { oneOf, randomOf } from "../../support/random.ts";
 import { tempDir } from "../../support/temp.ts";
 import { type Crowd, startCrowd } from "../crowd/index.ts";
+import { timesOf } from "../gauge.ts";
 import type { Rig } from "../rig.ts";
 
 const MIB = 1 << 20;
@@ -44,6 +45,7 @@ export const kept: Rig = {
       await crowd.ask("close", "all");
       say(`round ${round}: ${speeds.idle.at(-1)!.toFixed(0)} and ${speeds.watched.at(-1)!.toFixed(0)} MiB/s`);
     }
+    const hashing = await whileHashing(daemon, `${origin.url("/big.bin")}?hashed`);
     const percent = (median(speeds.watched) / median(speeds.idle)) * 100;
     return [
       { what: "readers", value: 2 * readers, atLeast: 2 * readers },
@@ -54,6 +56,17 @@ export const kept: Rig = {
       { what: "speed alone, median", value: median(speeds.idle), unit: "MiB/s" },
       { what: "speed beside them, median", value: median(speeds.watched), unit: "MiB/s" },
       { what: "kept of the speed", value: percent, unit: "%", ...(isLong ? { atLeast: KEPT_PERCENT } : {}) },
+      {
+        what: "GET /health while the file is hashed, asked",
+        value: hashing.length,
+        atLeast: isLong ? 100 : 1,
+      },
+      {
+        what: "GET /health while the file is hashed, p99",
+        value: quantile(hashing, 0.99),
+        unit: "ms",
+        ...(isLong ? { atMost: 50 } : {}),
+      },
     ];
   },
 };
@@ -66,6 +79,24 @@ async function fetchOnce(daemon: Daemon, url: string): Promise<number> {
   const seconds = (performance.now() - begun) / 1000;
   rmSync(local_path!);
   return seconds;
+}
+
+/** F230: milliseconds of answers while a whole file is verified. */
+async function whileHashing(daemon: Daemon, url: string): Promise<number[]> {
+  const { id } = await daemon.begin({ url });
+  await daemon.until(id, "completed", 300_000);
+  const { files } = await daemon.must("GET", "/v1/files");
+  const times: number[] = [];
+  let isOver = false;
+  const verified = daemon.must("POST", `/v1/files/${files.at(-1).id}/verify`).finally(() => {
+    isOver = true;
+  });
+  while (!isOver) {
+    times.push(...(await timesOf(1, () => daemon.must("GET", "/health"))));
+    await Bun.sleep(2);
+  }
+  await verified;
+  return times;
 }
 
 async function gather(crowd: Crowd, readers: number): Promise<void> {

@@ -3,13 +3,13 @@ import { type Daemon, startDaemon } from "../../support/daemon.ts";
 import { startOrigin } from "../../support/origin.ts";
 import { tempDir } from "../../support/temp.ts";
 import { until } from "../../support/until.ts";
-import { residentMib, timesOf } from "../gauge.ts";
-import { AT_ONCE, claimTimes, fill, listTimes } from "../queued.ts";
+import { descriptors, residentMib, timesOf } from "../gauge.ts";
+import { AT_ONCE, claimTimes, fill, inLanes, listTimes } from "../queued.ts";
 import type { Figure, Rig, RigOptions } from "../rig.ts";
 
 const SIZES = {
-  long: { queued: 100_000, asked: 500, claims: 100, equal: 1_000 },
-  short: { queued: 1_000, asked: 50, claims: 10, equal: 200 },
+  long: { queued: 100_000, asked: 500, claims: 100, equal: 1_000, churn: 20_000 },
+  short: { queued: 1_000, asked: 50, claims: 10, equal: 200, churn: 300 },
 };
 type Size = (typeof SIZES)["long"];
 
@@ -22,7 +22,11 @@ export const queue: Rig = {
     "A hundred thousand queued downloads: the start, adding one more, a page of the list and the next claim take no longer for it; equal requests are one transfer.",
   async run(options) {
     const size = options.isLong ? SIZES.long : SIZES.short;
-    return [...(await filled(options, size)), ...(await equal(options, size))];
+    return [
+      ...(await filled(options, size)),
+      ...(await equal(options, size)),
+      ...(await churned(options, size)),
+    ];
   },
 };
 
@@ -91,5 +95,32 @@ async function equal({ seed }: RigOptions, size: Size): Promise<Figure[]> {
       atLeast: 1,
       atMost: 1.05,
     },
+  ];
+}
+
+/** F226: added and cancelled at once, again and again. */
+async function churned({ isLong }: RigOptions, { churn }: Size): Promise<Figure[]> {
+  using dir = tempDir("rig-queue");
+  await using origin = await startOrigin({ resources: [{ path: "/m.bin", seed: 1, size: 8 << 20 }] });
+  origin.on({}, { kind: "rate", bytesPerSecond: 64 << 10 });
+  await using daemon = await startDaemon({ dir: dir.path, args: ["--max-concurrent", "8"] });
+  const round = async (name: string, count: number): Promise<void> => {
+    await inLanes(count, async (index) => {
+      const { id } = await daemon.begin({ url: `${origin.url("/m.bin")}?${name}-${index}` });
+      await daemon.must("POST", `/v1/downloads/${id}/cancel`);
+    });
+    await daemon.must("DELETE", "/v1/history");
+  };
+  await round("warm", Math.ceil(churn / 10));
+  const [memory, open] = [residentMib(daemon.pid), descriptors(daemon.pid)];
+  const begun = performance.now();
+  await round("count", churn);
+  const perMinute = churn / ((performance.now() - begun) / 60_000);
+  await until(() => descriptors(daemon.pid) <= open + 5, "the descriptors to be given back").catch(() => {});
+  return [
+    { what: "downloads added and cancelled", value: churn, atLeast: churn },
+    { what: "of these a minute", value: perMinute, ...(isLong ? { atLeast: 10_000 } : {}) },
+    { what: "descriptors more than before", value: descriptors(daemon.pid) - open, atMost: 5 },
+    { what: "memory more than before", value: residentMib(daemon.pid) - memory, unit: "MiB", atMost: 32 },
   ];
 }

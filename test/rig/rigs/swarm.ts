@@ -9,6 +9,7 @@ import { type Crowd, startCrowd } from "../crowd/index.ts";
 import { cpuSeconds, mostDescriptors, newestSeq, Peak, residentMib, timesOf } from "../gauge.ts";
 import { allTold, markedDownload } from "../marks.ts";
 import type { Figure, Rig, RigOptions } from "../rig.ts";
+import { slowHeads } from "../slow-heads.ts";
 
 /** Of each transport. */
 const SIZES = {
@@ -22,6 +23,7 @@ const STORM_MIB = 128;
 /** What the memory of a garbage collected process differs by, whatever is asked of it. */
 const NOISE_MIB = 32;
 const BYTES = 192 << 10;
+const SLOW = 2_000;
 
 /** G22, G23, G24; F211 to F218. */
 export const swarm: Rig = {
@@ -35,9 +37,27 @@ export const swarm: Rig = {
   },
   async run(options) {
     const size = options.isLong ? SIZES.long : SIZES.short;
-    return [...(await idle(options, size)), ...(await storm(options, size))];
+    const rude = options.isLong ? await slow(options) : [];
+    return [...(await idle(options, size)), ...(await storm(options, size)), ...rude];
   },
 };
+
+/** F227, G27: two thousand begin a request and never finish its head. */
+async function slow({ say }: RigOptions): Promise<Figure[]> {
+  using dir = tempDir("rig-swarm");
+  await using daemon = await startDaemon({ dir: dir.path });
+  const heads = await slowHeads(Number(new URL(daemon.base).port), SLOW);
+  const answers = await timesOf(500, () => daemon.must("GET", "/v1/downloads"));
+  const late = Bun.sleep(60_000).then(() => 60_000);
+  const ended = await Promise.race([heads.ended, late]);
+  heads.close();
+  say(`${SLOW} slow heads closed after ${(ended / 1000).toFixed(1)} s`);
+  return [
+    { what: "connections with a head that does not end", value: SLOW, atLeast: SLOW },
+    { what: "until the server has closed them all", value: ended / 1000, unit: "s", atMost: 15 },
+    { what: "GET /v1/downloads meanwhile, p99", value: quantile(answers, 0.99), unit: "ms", atMost: 100 },
+  ];
+}
 
 /** Readers that have nothing to read but signs of life; then the server is killed, and they come back. */
 async function idle({ isLong, say }: RigOptions, size: Size): Promise<Figure[]> {
