@@ -85,27 +85,54 @@ function nextDue(store: Store, now: number): number | undefined {
   return store.get<{ due: number | null }>(sql, now)?.due ?? undefined;
 }
 
-function place(store: Store, id: string): number | undefined {
-  const row = store.get<{ priority: number; position: number; n: number }>(
-    "SELECT priority, position, n FROM downloads WHERE id = ? AND state = 'queued'",
-    id,
-  );
-  if (!row) return undefined;
-  const { priority, position, n } = row;
-  const sql = `SELECT
-    (SELECT count(*) FROM downloads INDEXED BY downloads_queue WHERE state = 'queued' AND priority > ?) +
-    (SELECT count(*) FROM downloads INDEXED BY downloads_queue WHERE state = 'queued' AND priority = ? AND (position, n) < (?, ?)) AS ahead`;
-  return store.get<{ ahead: number }>(sql, priority, priority, position, n)!.ahead + 1;
+interface Spot {
+  id: string;
+  priority: number;
+  position: number;
+  n: number;
 }
 
-/** One walk along the queue, however many are asked for. */
+const SPOT = "SELECT id, priority, position, n FROM downloads WHERE state = 'queued'";
+const COUNT = "SELECT count(*) FROM downloads INDEXED BY downloads_queue WHERE state = 'queued'";
+
+function place(store: Store, id: string): number | undefined {
+  const spot = store.get<Spot>(`${SPOT} AND id = ?`, id);
+  return spot && ahead(store, spot) + 1;
+}
+
+/** How many come before it. */
+function ahead(store: Store, { priority, position, n }: Spot): number {
+  const sql = `SELECT (${COUNT} AND priority > ?) + (${COUNT} AND priority = ? AND (position, n) < (?, ?)) AS ahead`;
+  return store.get<{ ahead: number }>(sql, priority, priority, position, n)!.ahead;
+}
+
+/**
+ * Along the queue from one to the next: what lies between two of them is counted once, and what lies behind the last
+ * not at all. The rows of a page stand close together, so that a long queue costs little.
+ */
 function places(store: Store, ids: readonly string[]): Map<string, number> {
   if (ids.length === 0) return new Map();
-  const sql = `WITH line AS (
-      SELECT n, row_number() OVER (ORDER BY priority DESC, position, n) AS place
-      FROM downloads INDEXED BY downloads_queue WHERE state = 'queued')
-    SELECT d.id, line.place FROM downloads d JOIN line USING (n)
-    WHERE d.id IN (SELECT value FROM json_each(?))`;
-  const rows = store.all<{ id: string; place: number }>(sql, JSON.stringify(ids));
-  return new Map(rows.map(({ id, place }) => [id, place]));
+  const sql = `${SPOT} AND id IN (SELECT value FROM json_each(?)) ORDER BY priority DESC, position, n`;
+  const spots = store.all<Spot>(sql, JSON.stringify(ids));
+  const found = new Map<string, number>();
+  let before: Spot | undefined;
+  let place = 0;
+  for (const spot of spots) {
+    place += before ? steps(store, before, spot) : ahead(store, spot) + 1;
+    found.set(spot.id, place);
+    before = spot;
+  }
+  return found;
+}
+
+/** Places from one to a later one. */
+function steps(store: Store, from: Spot, to: Spot): number {
+  if (from.priority === to.priority) {
+    const sql = `SELECT (${COUNT} AND priority = ? AND (position, n) > (?, ?) AND (position, n) <= (?, ?)) AS steps`;
+    return store.get<{ steps: number }>(sql, from.priority, from.position, from.n, to.position, to.n)!.steps;
+  }
+  const sql = `SELECT (${COUNT} AND priority = ? AND (position, n) > (?, ?)) + (${COUNT} AND priority < ? AND priority > ?)
+    + (${COUNT} AND priority = ? AND (position, n) <= (?, ?)) AS steps`;
+  const values = [from.priority, from.position, from.n, from.priority, to.priority];
+  return store.get<{ steps: number }>(sql, ...values, to.priority, to.position, to.n)!.steps;
 }
