@@ -1,6 +1,7 @@
 import type { Database } from "../core/database.ts";
 import { type Download, RUNNING } from "../core/download.ts";
 import { many, OPEN, one } from "./downloads.ts";
+import { place, places } from "./places.ts";
 import { DOWNLOAD } from "./rows.ts";
 import type { Store } from "./store.ts";
 
@@ -44,7 +45,11 @@ const CLAIM = `
 
 /** Not synced: a claim that a power cut takes back is a row that waits in the queue, as it should. */
 function claim(store: Store, owner: string, now: number, leaseUntil: number): Promise<Download | undefined> {
-  return store.write(() => one(store, CLAIM, owner, leaseUntil, store.seq(), now, now), { sync: false });
+  const next = (): Download | undefined => {
+    store.anchor.moved();
+    return one(store, CLAIM, owner, leaseUntil, store.seq(), now, now);
+  };
+  return store.write(next, { sync: false });
 }
 
 async function heartbeat(store: Store, owner: string, leaseUntil: number): Promise<void> {
@@ -63,6 +68,7 @@ async function recover(store: Store, now: number, alive: ReadonlySet<string>): P
   const count = await store.read(() => store.all(orphans, ...values).length);
   return store.write(
     () => {
+      store.anchor.moved();
       const ids = store.all<{ id: string }>(orphans, ...values).slice(0, count);
       const free = `UPDATE downloads SET previous_state = state, state = 'queued', owner = NULL, lease_until = NULL, seq = ?
         WHERE id = ? ${RETURNING}`;
@@ -83,56 +89,4 @@ function nextDue(store: Store, now: number): number | undefined {
   const sql = `SELECT min(not_before) AS due FROM downloads INDEXED BY downloads_due
     WHERE state = 'queued' AND not_before IS NOT NULL AND not_before > ?`;
   return store.get<{ due: number | null }>(sql, now)?.due ?? undefined;
-}
-
-interface Spot {
-  id: string;
-  priority: number;
-  position: number;
-  n: number;
-}
-
-const SPOT = "SELECT id, priority, position, n FROM downloads WHERE state = 'queued'";
-const COUNT = "SELECT count(*) FROM downloads INDEXED BY downloads_queue WHERE state = 'queued'";
-
-function place(store: Store, id: string): number | undefined {
-  const spot = store.get<Spot>(`${SPOT} AND id = ?`, id);
-  return spot && ahead(store, spot) + 1;
-}
-
-/** How many come before it. */
-function ahead(store: Store, { priority, position, n }: Spot): number {
-  const sql = `SELECT (${COUNT} AND priority > ?) + (${COUNT} AND priority = ? AND (position, n) < (?, ?)) AS ahead`;
-  return store.get<{ ahead: number }>(sql, priority, priority, position, n)!.ahead;
-}
-
-/**
- * Along the queue from one to the next: what lies between two of them is counted once, and what lies behind the last
- * not at all. The rows of a page stand close together, so that a long queue costs little.
- */
-function places(store: Store, ids: readonly string[]): Map<string, number> {
-  if (ids.length === 0) return new Map();
-  const sql = `${SPOT} AND id IN (SELECT value FROM json_each(?)) ORDER BY priority DESC, position, n`;
-  const spots = store.all<Spot>(sql, JSON.stringify(ids));
-  const found = new Map<string, number>();
-  let before: Spot | undefined;
-  let place = 0;
-  for (const spot of spots) {
-    place += before ? steps(store, before, spot) : ahead(store, spot) + 1;
-    found.set(spot.id, place);
-    before = spot;
-  }
-  return found;
-}
-
-/** Places from one to a later one. */
-function steps(store: Store, from: Spot, to: Spot): number {
-  if (from.priority === to.priority) {
-    const sql = `SELECT (${COUNT} AND priority = ? AND (position, n) > (?, ?) AND (position, n) <= (?, ?)) AS steps`;
-    return store.get<{ steps: number }>(sql, from.priority, from.position, from.n, to.position, to.n)!.steps;
-  }
-  const sql = `SELECT (${COUNT} AND priority = ? AND (position, n) > (?, ?)) + (${COUNT} AND priority < ? AND priority > ?)
-    + (${COUNT} AND priority = ? AND (position, n) <= (?, ?)) AS steps`;
-  const values = [from.priority, from.position, from.n, from.priority, to.priority];
-  return store.get<{ steps: number }>(sql, ...values, to.priority, to.position, to.n)!.steps;
 }

@@ -4,6 +4,7 @@ import { DownloadError } from "../core/errors.ts";
 import type { Clock, Log } from "../core/ports.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import { isBusy, isFull, toDatabaseError } from "./errors.ts";
+import { Anchor } from "./places.ts";
 import { Sequence } from "./sequence.ts";
 import { GroupSync } from "./sync.ts";
 
@@ -36,6 +37,7 @@ export class Store {
   readonly clock: Clock;
   readonly log: Log;
   readonly boot: string;
+  readonly anchor = new Anchor();
   readonly #db: Sqlite;
   readonly #dataDir: string;
   readonly #wal: number;
