@@ -1,5 +1,7 @@
-import { type Download, isFinished } from "../../core/download.ts";
+import { type Download, isFinished, UNFINISHED } from "../../core/download.ts";
 import type { Downloads, FeedEvent } from "../../core/downloads.ts";
+
+const PAGE = 500;
 
 type Counted = Pick<Download, "type" | "modelType" | "state">;
 
@@ -32,13 +34,13 @@ export function summarize(downloads: Iterable<Counted>): Summary {
  * by the events.
  */
 export class Tally {
-  readonly #downloads: Pick<Downloads, "active" | "feed">;
+  readonly #downloads: Pick<Downloads, "list" | "feed">;
   readonly #unfinished = new Map<string, Counted>();
   #summary = nothing();
   #ready: Promise<void> | undefined;
   #unsubscribe: () => void = () => {};
 
-  constructor(downloads: Pick<Downloads, "active" | "feed">) {
+  constructor(downloads: Pick<Downloads, "list" | "feed">) {
     this.#downloads = downloads;
   }
 
@@ -63,7 +65,13 @@ export class Tally {
     const early: FeedEvent[] = [];
     let listen = (event: FeedEvent): void => void early.push(event);
     this.#unsubscribe = this.#downloads.feed.subscribe((event) => listen(event));
-    for (const download of await this.#downloads.active()) this.#see(download.id, download);
+    let cursor: string | null | undefined;
+    do {
+      const page = { limit: PAGE, ...(cursor ? { cursor } : {}) };
+      const { items, nextCursor } = await this.#downloads.list({ states: UNFINISHED }, page);
+      for (const download of items) this.#see(download.id, download);
+      cursor = nextCursor;
+    } while (cursor);
     for (const event of early) this.#apply(event);
     listen = (event) => this.#apply(event);
   }
