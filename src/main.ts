@@ -18,6 +18,7 @@ import { backupDatabase } from "./db/backup.ts";
 import { openDatabase } from "./db/index.ts";
 import { createRuntimes } from "./engines/index.ts";
 import { createHttp } from "./http/index.ts";
+import { mostDescriptors, roomForReaders } from "./limits.ts";
 import { createLog } from "./log.ts";
 import { createSources } from "./sources/index.ts";
 import { createStorage } from "./storage/index.ts";
@@ -142,6 +143,7 @@ function serviceOf({ config, log, downloads, progress, entries, addresses, close
       web: await createWebAssets(),
       webRoot: config.webRoot,
       progress,
+      live: { maxReaders: roomForReaders(mostDescriptors()) },
     });
     return api;
   };

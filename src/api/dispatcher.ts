@@ -32,6 +32,8 @@ export interface DispatcherParts {
   exchanges: WeakMap<Request, Exchange>;
   metrics: Metrics;
   web: WebAssets;
+  /** How long a connection may stay without a request, seconds. */
+  idleSeconds: number;
 }
 
 /** The way of every request: walls, body, route, and the headers that every answer carries. */
@@ -60,6 +62,8 @@ export class Dispatcher {
       response = this.#refuse(error, path);
     }
     this.#dress(request, response);
+    // Streams and WebSockets have their heartbeat; any other connection is not kept for ever after its answer (F217).
+    if (!isLasting(request, response)) server.timeout(request, this.#parts.idleSeconds);
     const { method } = request;
     const took = context.clock.monotonic() - began;
     metrics.answered(METHODS.has(method) ? method : "other", response.status, took);
@@ -163,6 +167,10 @@ export class Dispatcher {
     if (this.#parts.context.guard.mayRead(request)) allowReading(headers);
   }
 }
+
+const isLasting = (request: Request, { headers }: Response): boolean =>
+  request.headers.get("upgrade") !== null ||
+  headers.get("content-type")?.startsWith("text/event-stream") === true;
 
 const isOpen = (method: string, path: string): boolean =>
   (READS.has(method) && (path === HEALTH_PATH || GUIDE_PATHS.has(path))) ||

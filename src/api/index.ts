@@ -16,7 +16,7 @@ import { Guard } from "./guard.ts";
 import { guideFamily } from "./guide.ts";
 import { historyFamily } from "./history.ts";
 import type { Listening } from "./hosts.ts";
-import { Listeners, type Wanted } from "./listeners.ts";
+import { IDLE_SECONDS, Listeners, type Wanted } from "./listeners.ts";
 import { liveFamily } from "./live.ts";
 import { localFamily } from "./local/routes.ts";
 import { Metrics } from "./metrics.ts";
@@ -55,6 +55,8 @@ export interface ApiOptions {
   metrics?: (registry: Registry) => void;
   live?: BroadcastOptions;
   progress?: ProgressFiles;
+  /** How long a connection may stay without a request; half a minute when not given. */
+  idleSeconds?: number;
 }
 
 export interface Api {
@@ -96,9 +98,9 @@ function families(context: ApiContext, tally: Tally): Family[] {
 
 /** The HTTP side of the service. Throws when two families claim one method and path. */
 export function createApi(options: ApiOptions): Api {
-  const { downloads, clock, log, version, progress } = options;
+  const { downloads, clock, log, version, progress, idleSeconds = IDLE_SECONDS } = options;
   const exchanges = new WeakMap<Request, Exchange>();
-  const listeners = new Listeners(log);
+  const listeners = new Listeners(log, idleSeconds);
   const guard = new Guard({ ...options, listeners: () => listeners.bound }, clock);
   const broadcast = new Broadcast(downloads, clock, options.live);
   guard.onRevoke = (owner) => broadcast.end(owner);
@@ -118,7 +120,7 @@ export function createApi(options: ApiOptions): Api {
     guideFamily(options.readme, openApi),
   );
   const web = options.webRoot ? webRootAssets(options.webRoot) : options.web;
-  const dispatcher = new Dispatcher({ context, families: all, exchanges, metrics, web });
+  const dispatcher = new Dispatcher({ context, families: all, exchanges, metrics, web, idleSeconds });
   let idle: ReturnType<typeof setTimeout> | undefined;
   const fetch = (request: Request, server: Server<SocketData>) => dispatcher.fetch(request, server);
   return {

@@ -65,6 +65,8 @@ const SETTINGS_KEY = "settings";
 const WANTED_KEY = "wanted";
 const PAGE = 500;
 
+const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
 /** The manager: all that an API family, the command line or a page may ask for. */
 export class Downloads {
   readonly feed: Feed;
@@ -72,6 +74,8 @@ export class Downloads {
   readonly engines: Engines;
   readonly engineRequests: EngineRequests;
   readonly #engineIds = new KeyedLock();
+  /** Of the settings, and of each download whose values are being changed. */
+  readonly #changes = new KeyedLock();
   readonly #tools: Tools;
   readonly #board: Board;
   readonly #runner: Runner;
@@ -233,23 +237,28 @@ export class Downloads {
     return this.#bulk(UNFINISHED, (id) => this.cancel(id));
   }
 
-  /** Priority, place in the queue, rate and retry policy; all of it or nothing. */
+  /** Priority, place in the queue, rate and retry policy; all of it or nothing. What is not given stays as it is. */
   async change(id: string, change: DownloadChange): Promise<Snapshot> {
     const row = await this.#mustRow(id);
+    return this.#changes.run(row.id, async () => this.#change(await this.#mustRow(row.id), change));
+  }
+
+  async #change(row: Download, change: DownloadChange): Promise<Snapshot> {
+    const { priority, rateLimit } = change;
     if (isFinished(row.state)) throw refused("change", row, "it has ended");
-    checkInteger("priority", change.priority, -1_000_000, 1_000_000);
-    checkInteger("rate_limit_bps", change.rateLimit, 0, Number.MAX_SAFE_INTEGER);
-    const retry = change.retry ? applyRetry(row.retry ?? this.#settings.retry, change.retry) : row.retry;
+    checkInteger("priority", priority, -1_000_000, 1_000_000);
+    checkInteger("rate_limit_bps", rateLimit, 0, Number.MAX_SAFE_INTEGER);
+    const retry = change.retry && applyRetry(row.retry ?? this.#settings.retry, change.retry);
     const move = change.move && (await this.#resolveMove(change.move));
     if (move && row.state !== "queued") throw refused("reorder", row, "it is not waiting in the queue");
     const patch = {
-      priority: change.priority ?? row.priority,
-      rateLimit: change.rateLimit ?? row.rateLimit,
-      retry,
+      ...(priority !== undefined && { priority }),
+      ...(rateLimit !== undefined && { rateLimit }),
+      ...(retry && { retry }),
     };
     const written = await this.#board.write(row.id, { states: UNFINISHED }, patch);
     if (!written) throw refused("change", row, "it has just ended");
-    if (change.rateLimit !== undefined) this.#tools.transfer.setDownloadRate(row.id, change.rateLimit);
+    if (rateLimit !== undefined) this.#tools.transfer.setDownloadRate(row.id, rateLimit);
     if (move && !(await this.#tools.db.move(row.id, move)))
       throw refused("reorder", row, "it, or the other one, is not waiting");
     if (move) this.feed.changed(await this.get(row.id), false);
@@ -275,12 +284,15 @@ export class Downloads {
   }
 
   /** In force at once and kept. Throws `invalid_request` naming the value; nothing is changed then. */
-  async changeSettings(patch: SettingsPatch): Promise<Settings> {
-    const settings = applyPatch(this.#settings, patch);
-    await this.#tools.db.saveSetting(SETTINGS_KEY, settings);
-    this.#settings = settings;
-    this.#runner.applySettings();
-    return settings;
+  changeSettings(patch: SettingsPatch): Promise<Settings> {
+    // One after the other: each stands upon what the one before has saved, so that two clients lose nothing.
+    return this.#changes.run(SETTINGS_KEY, async () => {
+      const settings = applyPatch(this.#settings, patch);
+      await this.#tools.db.saveSetting(SETTINGS_KEY, settings);
+      this.#settings = settings;
+      this.#runner.applySettings();
+      return settings;
+    });
   }
 
   sources(): { name: string; description: string; lists: boolean }[] {
@@ -350,6 +362,8 @@ export class Downloads {
       const page = await this.#tools.db.list(filter, { limit: PAGE, ...(cursor ? { cursor } : {}) });
       rows.push(...page.items);
       cursor = page.nextCursor;
+      // Of a long queue: others get their turn between two pages (F224).
+      if (cursor) await nextTurn();
     } while (cursor);
     return rows;
   }

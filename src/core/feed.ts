@@ -1,4 +1,4 @@
-import type { Bottleneck, Download, State } from "./download.ts";
+import { type Bottleneck, type Download, isFinished, isRunning, type State } from "./download.ts";
 import type { Database } from "./ports.ts";
 
 /** A row with what is only known while it moves. */
@@ -33,6 +33,16 @@ export interface RemovedEvent {
 export type FeedEvent = DownloadEvent | RemovedEvent;
 
 const CATCH_UP_LIMIT = 5000;
+/** So many that have ended are remembered, the newest ones: a write acknowledged later than that there is not. */
+const ENDED_REMEMBERED = 4096;
+
+/** What is remembered of the newest row told of a download. */
+interface Told {
+  seq: number;
+  state: State;
+  /** While it runs, for progress needs it; of a long queue or history only the above is kept (F226). */
+  row: Snapshot | undefined;
+}
 
 /**
  * Numbered snapshots for everyone who watches. Numbers grow across restarts; a watcher that was away asks `since`
@@ -44,8 +54,9 @@ export class Feed {
   readonly #listeners = new Set<(event: FeedEvent) => void>();
   /** Newest number of downloads whose last event is newer than their row. */
   readonly #ahead = new Map<string, number>();
-  /** Newest row told of each download that has changed since the start. */
-  readonly #told = new Map<string, Snapshot>();
+  /** Of each unfinished download that has changed since the start, and of the newest finished ones. */
+  readonly #told = new Map<string, Told>();
+  readonly #ended = new Set<string>();
   #seq: number;
 
   constructor(
@@ -66,6 +77,11 @@ export class Feed {
     return this.#listeners.size;
   }
 
+  /** Downloads of which something is remembered. */
+  get remembered(): number {
+    return this.#told.size;
+  }
+
   /** Called synchronously for each event, in order; must not throw or block. Returns the unsubscribe. */
   subscribe(listener: (event: FeedEvent) => void): () => void {
     this.#listeners.add(listener);
@@ -80,7 +96,7 @@ export class Feed {
   changed(download: Snapshot, stateChanged: boolean): void {
     const told = this.#told.get(download.id);
     if (told && download.seq < told.seq) return;
-    this.#told.set(download.id, download);
+    this.#remember(download);
     const seq = download.seq > this.#seq ? download.seq : this.#db.nextSeq();
     if (seq === download.seq) this.#ahead.delete(download.id);
     else this.#ahead.set(download.id, seq);
@@ -96,7 +112,7 @@ export class Feed {
     if (isOld && told.state !== progress.state) return;
     const { bytes, total, filesDone, averageBps, speed, connections, bottleneck } = progress;
     const download = isOld
-      ? { ...told, bytes, total, filesDone, averageBps, speed, connections, bottleneck }
+      ? { ...(told.row ?? progress), bytes, total, filesDone, averageBps, speed, connections, bottleneck }
       : progress;
     const seq = this.#db.nextSeq();
     this.#ahead.set(download.id, seq);
@@ -106,7 +122,7 @@ export class Feed {
   /** A record is gone; 0 for a number that nobody has learnt. */
   removed(id: string, modelId: string, seq: number): void {
     this.#ahead.delete(id);
-    this.#told.delete(id);
+    this.#forget(id);
     this.#emit({ type: "removed", seq: seq > this.#seq ? seq : this.#db.nextSeq(), id, modelId });
   }
 
@@ -135,6 +151,21 @@ export class Feed {
       events.push({ type: "download", seq: newest, stateChanged, previousState, download });
     }
     return { events: events.sort((a, b) => a.seq - b.seq), gap: false };
+  }
+
+  #remember(download: Snapshot): void {
+    const { id, seq, state } = download;
+    this.#told.set(id, { seq, state, row: isRunning(state) ? download : undefined });
+    this.#ended.delete(id);
+    if (!isFinished(state)) return;
+    this.#ended.add(id);
+    const [oldest] = this.#ended;
+    if (this.#ended.size > ENDED_REMEMBERED && oldest !== undefined) this.#forget(oldest);
+  }
+
+  #forget(id: string): void {
+    this.#told.delete(id);
+    this.#ended.delete(id);
   }
 
   #emit(event: FeedEvent): void {

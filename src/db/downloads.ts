@@ -61,6 +61,7 @@ function insert(store: Store, draft: NewDownload): Promise<Download | { conflict
       seq: store.seq(),
     });
     fields.push({ column: "search", value: searchText(draft.modelId, draft.source) });
+    store.anchor.appended(draft.priority);
     const [sql, values] = insertInto("downloads", fields);
     return one(store, `${sql} ${RETURNING}`, ...values)!;
   });
@@ -100,6 +101,8 @@ function byModelId(store: Store, modelId: string): Download | undefined {
 
 function update(store: Store, id: string, guard: Guard, patch: DownloadPatch): Promise<Download | undefined> {
   return store.write(() => {
+    if (patch.state !== undefined || patch.priority !== undefined || patch.position !== undefined)
+      store.anchor.moved();
     const sets = [...assignments(store, id, patch), set("seq = ?", store.seq())];
     const where = [set("id = ?", id)];
     if (guard.states) where.push(set(`state IN (${marks(guard.states)})`, ...guard.states));

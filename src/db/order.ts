@@ -30,6 +30,7 @@ export function order(store: Store) {
 
 /** One row is written, unless its new neighbours have no room between them any more. */
 function move(store: Store, id: string, to: Destination): Download | undefined {
+  store.anchor.moved();
   const own = queued(store, "id", id);
   const gap = own && findGap(store, id, to);
   if (!own || !gap) return undefined;

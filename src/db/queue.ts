@@ -1,6 +1,7 @@
 import type { Database } from "../core/database.ts";
 import { type Download, RUNNING } from "../core/download.ts";
 import { many, OPEN, one } from "./downloads.ts";
+import { place, places } from "./places.ts";
 import { DOWNLOAD } from "./rows.ts";
 import type { Store } from "./store.ts";
 
@@ -44,7 +45,11 @@ const CLAIM = `
 
 /** Not synced: a claim that a power cut takes back is a row that waits in the queue, as it should. */
 function claim(store: Store, owner: string, now: number, leaseUntil: number): Promise<Download | undefined> {
-  return store.write(() => one(store, CLAIM, owner, leaseUntil, store.seq(), now, now), { sync: false });
+  const next = (): Download | undefined => {
+    store.anchor.moved();
+    return one(store, CLAIM, owner, leaseUntil, store.seq(), now, now);
+  };
+  return store.write(next, { sync: false });
 }
 
 async function heartbeat(store: Store, owner: string, leaseUntil: number): Promise<void> {
@@ -63,6 +68,7 @@ async function recover(store: Store, now: number, alive: ReadonlySet<string>): P
   const count = await store.read(() => store.all(orphans, ...values).length);
   return store.write(
     () => {
+      store.anchor.moved();
       const ids = store.all<{ id: string }>(orphans, ...values).slice(0, count);
       const free = `UPDATE downloads SET previous_state = state, state = 'queued', owner = NULL, lease_until = NULL, seq = ?
         WHERE id = ? ${RETURNING}`;
@@ -83,29 +89,4 @@ function nextDue(store: Store, now: number): number | undefined {
   const sql = `SELECT min(not_before) AS due FROM downloads INDEXED BY downloads_due
     WHERE state = 'queued' AND not_before IS NOT NULL AND not_before > ?`;
   return store.get<{ due: number | null }>(sql, now)?.due ?? undefined;
-}
-
-function place(store: Store, id: string): number | undefined {
-  const row = store.get<{ priority: number; position: number; n: number }>(
-    "SELECT priority, position, n FROM downloads WHERE id = ? AND state = 'queued'",
-    id,
-  );
-  if (!row) return undefined;
-  const { priority, position, n } = row;
-  const sql = `SELECT
-    (SELECT count(*) FROM downloads INDEXED BY downloads_queue WHERE state = 'queued' AND priority > ?) +
-    (SELECT count(*) FROM downloads INDEXED BY downloads_queue WHERE state = 'queued' AND priority = ? AND (position, n) < (?, ?)) AS ahead`;
-  return store.get<{ ahead: number }>(sql, priority, priority, position, n)!.ahead + 1;
-}
-
-/** One walk along the queue, however many are asked for. */
-function places(store: Store, ids: readonly string[]): Map<string, number> {
-  if (ids.length === 0) return new Map();
-  const sql = `WITH line AS (
-      SELECT n, row_number() OVER (ORDER BY priority DESC, position, n) AS place
-      FROM downloads INDEXED BY downloads_queue WHERE state = 'queued')
-    SELECT d.id, line.place FROM downloads d JOIN line USING (n)
-    WHERE d.id IN (SELECT value FROM json_each(?))`;
-  const rows = store.all<{ id: string; place: number }>(sql, JSON.stringify(ids));
-  return new Map(rows.map(({ id, place }) => [id, place]));
 }

@@ -3,6 +3,7 @@ import { DownloadError } from "../core/errors.ts";
 import type { Clock, Log } from "../core/ports.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import { isBusy, isFull, toDatabaseError } from "./errors.ts";
+import { Anchor } from "./places.ts";
 import { Sequence } from "./sequence.ts";
 import { GroupSync } from "./sync.ts";
 import type { SystemCalls } from "./system.ts";
@@ -37,6 +38,7 @@ export class Store {
   readonly clock: Clock;
   readonly log: Log;
   readonly boot: string;
+  readonly anchor = new Anchor();
   readonly #calls: SystemCalls;
   readonly #db: Sqlite;
   readonly #dataDir: string;

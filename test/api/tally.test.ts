@@ -8,8 +8,9 @@ test("R66 a count that failed is made again for the next who asks, and follows t
   await using product = await openProduct();
   const { downloads } = product;
   let busy = true;
-  const active = () => (busy ? Promise.reject(new Error("database is locked")) : downloads.active());
-  const tally = new Tally({ active, feed: downloads.feed });
+  const list: typeof downloads.list = (filter, page) =>
+    busy ? Promise.reject(new Error("database is locked")) : downloads.list(filter, page);
+  const tally = new Tally({ list, feed: downloads.feed });
   await expect(tally.summary()).rejects.toThrow("database is locked");
   busy = false;
   expect((await tally.summary()).total_active).toBe(0);

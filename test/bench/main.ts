@@ -1,4 +1,4 @@
-/** `bun run bench [--rows 1,2,9] [--size 2G] [--runs 3] [--dir DIR] [--write]`: rows 1 to 11 of DESIGN §7, measured. */
+/** `bun run bench [--rows 1,2,9] [--size 2G] [--runs 3] [--dir DIR] [--write]`: rows 1 to 15 of DESIGN §7, measured. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -16,9 +16,25 @@ import { kill } from "./rows/kill.ts";
 import { latency } from "./rows/latency.ts";
 import { memory } from "./rows/memory.ts";
 import { plain } from "./rows/plain.ts";
+import { readers } from "./rows/readers.ts";
 import { small } from "./rows/small.ts";
+import { start } from "./rows/start.ts";
+import { waiting } from "./rows/waiting.ts";
 
-const ROWS: readonly Row[] = [plain, four, capped, faulty, chosen, small, kill, memory, latency];
+const ROWS: readonly Row[] = [
+  plain,
+  four,
+  capped,
+  faulty,
+  chosen,
+  small,
+  kill,
+  memory,
+  latency,
+  readers,
+  waiting,
+  start,
+];
 const README = join(import.meta.dir, "README.md");
 
 interface Options {

@@ -13,14 +13,14 @@ function world() {
   };
   const feed = new Feed(db, async (row: Download) => row as Snapshot);
   const events: FeedEvent[] = [];
-  feed.subscribe((event) => void events.push(event));
+  const unsubscribe = feed.subscribe((event) => void events.push(event));
   const row = (state: Snapshot["state"], previousState: Snapshot["previousState"], number = db.nextSeq()) =>
     ({ id: "a", state, previousState, seq: number }) as Snapshot;
   const told = () =>
     events.map(
       (event) => event.type === "download" && [event.previousState, event.download.state, event.stateChanged],
     );
-  return { feed, events, row, told };
+  return { feed, events, row, told, unsubscribe };
 }
 
 test("F221 a row acknowledged late is not told after a newer one", () => {
@@ -77,4 +77,33 @@ test("F221 with many starts and retries at once no download goes back in time", 
   );
   await Promise.all(started.map(({ download }) => product.reaches(download.id, "failed")));
   expect(wrong).toEqual([]);
+});
+
+test("F226 of a download that waits or has ended no more is kept than its state and number", async () => {
+  const { feed, row, unsubscribe } = world();
+  unsubscribe();
+  const kept: WeakRef<Snapshot>[] = [];
+  const tell = (id: string, state: Snapshot["state"]): void => {
+    const download = { ...row(state, null), id };
+    kept.push(new WeakRef(download));
+    feed.changed(download, true);
+  };
+  // The newest event is somebody's, and the stack may hold a few.
+  for (let i = 0; i < 200; i++) tell(`queued ${i}`, "queued");
+  for (let i = 0; i < 200; i++) tell(`cancelled ${i}`, "cancelled");
+  await new Promise((resolve) => setImmediate(resolve));
+  Bun.gc(true);
+  expect(kept.filter((ref) => ref.deref() !== undefined).length).toBeLessThan(40);
+});
+
+test("F226 F221 what has ended is remembered long enough, and not for ever", () => {
+  const { feed, events, row } = world();
+  const late = { ...row("queued", null), id: "late" };
+  feed.changed({ ...row("cancelled", "queued"), id: "late" }, true);
+  for (let i = 0; i < 1000; i++) feed.changed({ ...row("cancelled", "queued"), id: `other ${i}` }, true);
+  const { length } = events;
+  feed.changed(late, true);
+  expect(events.length).toBe(length);
+  for (let i = 0; i < 20_000; i++) feed.changed({ ...row("cancelled", "queued"), id: `more ${i}` }, true);
+  expect(feed.remembered).toBeLessThan(10_000);
 });

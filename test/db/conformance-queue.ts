@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { Database } from "../../src/core/database.ts";
+import { between, oneOf, randomOf } from "../support/random.ts";
 import type { Open } from "./conformance.ts";
 import { insert } from "./rows.ts";
 
@@ -124,6 +125,28 @@ export function queueSuite(open: Open): void {
       expect(await db.place(ids.get("c")!)).toBeUndefined();
       expect(await db.place(ids.get("a")!)).toBe(1);
       expect(await db.place("nobody")).toBeUndefined();
+    });
+
+    test("F224 places are right whatever has been written since the last one was asked for", async () => {
+      const db = await open();
+      const next = randomOf(7);
+      const rows: string[] = [];
+      for (let round = 0; round < 120; round++) {
+        const id = rows.length > 0 ? oneOf(next, rows) : "";
+        const dice = id === "" ? 0 : between(next, 0, 9);
+        if (dice < 4) rows.push((await insert(db, { priority: between(next, -1, 1) })).id);
+        else if (dice === 4) await db.update(id, { states: ["queued"] }, { priority: between(next, -1, 1) });
+        else if (dice === 5) await db.update(id, { states: ["queued"] }, { state: "paused" });
+        else if (dice === 6) await db.update(id, { states: ["paused"] }, { state: "queued" });
+        else if (dice === 7) await db.move(id, { position: between(next, 1, 8) });
+        else if (dice === 8) await db.claim("me", 0, 1);
+        else await db.recover(Number.MAX_SAFE_INTEGER);
+        const { items } = await db.list({ states: ["queued"] }, { limit: 1000 });
+        const line = items.toSorted((a, b) => b.priority - a.priority || a.position - b.position);
+        const asked = oneOf(next, rows);
+        const index = line.findIndex((row) => row.id === asked);
+        expect(await db.place(asked)).toBe(index < 0 ? undefined : index + 1);
+      }
     });
 
     test("places of a page come in one answer, the same as one by one", async () => {

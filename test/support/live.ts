@@ -13,9 +13,12 @@ abstract class Stream<T> implements Disposable {
   readonly all: T[] = [];
   private readonly watchers = new Set<() => void>();
   private over = false;
+  /** Called with each as it comes. */
+  onTaken: (item: T) => void = () => {};
 
   protected take(item: T): void {
     this.all.push(item);
+    this.onTaken(item);
     this.look();
   }
 

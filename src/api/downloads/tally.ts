@@ -1,23 +1,31 @@
-import { type Download, isFinished } from "../../core/download.ts";
+import { type Download, isFinished, UNFINISHED } from "../../core/download.ts";
 import type { Downloads, FeedEvent } from "../../core/downloads.ts";
+
+const PAGE = 500;
 
 type Counted = Pick<Download, "type" | "modelType" | "state">;
 
+const nothing = () => ({
+  total_active: 0,
+  startup_downloads: 0,
+  regular_downloads: 0,
+  embedding_model_downloads: 0,
+  llm_model_downloads: 0,
+});
+
+type Summary = ReturnType<typeof nothing>;
+
+/** Counts one more, or with -1 one fewer. */
+function count(summary: Summary, { type, modelType }: Counted, step: 1 | -1): void {
+  summary.total_active += step;
+  summary[`${type}_downloads`] += step;
+  summary[`${modelType}_model_downloads`] += step;
+}
+
 /** The seed's summary over unfinished downloads (R66, A7). */
-export function summarize(downloads: Iterable<Counted>) {
-  const summary = {
-    total_active: 0,
-    startup_downloads: 0,
-    regular_downloads: 0,
-    embedding_model_downloads: 0,
-    llm_model_downloads: 0,
-  };
-  for (const { state, type, modelType } of downloads) {
-    if (isFinished(state)) continue;
-    summary.total_active++;
-    summary[`${type}_downloads`]++;
-    summary[`${modelType}_model_downloads`]++;
-  }
+export function summarize(downloads: Iterable<Counted>): Summary {
+  const summary = nothing();
+  for (const download of downloads) if (!isFinished(download.state)) count(summary, download, 1);
   return summary;
 }
 
@@ -26,12 +34,13 @@ export function summarize(downloads: Iterable<Counted>) {
  * by the events.
  */
 export class Tally {
-  readonly #downloads: Pick<Downloads, "active" | "feed">;
+  readonly #downloads: Pick<Downloads, "list" | "feed">;
   readonly #unfinished = new Map<string, Counted>();
+  #summary = nothing();
   #ready: Promise<void> | undefined;
   #unsubscribe: () => void = () => {};
 
-  constructor(downloads: Pick<Downloads, "active" | "feed">) {
+  constructor(downloads: Pick<Downloads, "list" | "feed">) {
     this.#downloads = downloads;
   }
 
@@ -43,7 +52,7 @@ export class Tally {
       throw error;
     });
     await this.#ready;
-    return summarize(this.#unfinished.values());
+    return { ...this.#summary };
   }
 
   stop(): void {
@@ -52,21 +61,38 @@ export class Tally {
 
   async #count(): Promise<void> {
     this.#unfinished.clear();
+    this.#summary = nothing();
     const early: FeedEvent[] = [];
     let listen = (event: FeedEvent): void => void early.push(event);
     this.#unsubscribe = this.#downloads.feed.subscribe((event) => listen(event));
-    for (const download of await this.#downloads.active()) this.#see(download.id, download);
+    let cursor: string | null | undefined;
+    do {
+      const page = { limit: PAGE, ...(cursor ? { cursor } : {}) };
+      const { items, nextCursor } = await this.#downloads.list({ states: UNFINISHED }, page);
+      for (const download of items) this.#see(download.id, download);
+      cursor = nextCursor;
+    } while (cursor);
     for (const event of early) this.#apply(event);
     listen = (event) => this.#apply(event);
   }
 
   #apply(event: FeedEvent): void {
-    if (event.type === "removed") this.#unfinished.delete(event.id);
+    if (event.type === "removed") this.#drop(event.id);
     else this.#see(event.download.id, event.download);
   }
 
   #see(id: string, { type, modelType, state }: Counted): void {
-    if (isFinished(state)) this.#unfinished.delete(id);
-    else this.#unfinished.set(id, { type, modelType, state });
+    this.#drop(id);
+    if (isFinished(state)) return;
+    const counted = { type, modelType, state };
+    this.#unfinished.set(id, counted);
+    count(this.#summary, counted, 1);
+  }
+
+  #drop(id: string): void {
+    const known = this.#unfinished.get(id);
+    if (!known) return;
+    this.#unfinished.delete(id);
+    count(this.#summary, known, -1);
   }
 }

@@ -18,7 +18,9 @@ interface Bucket {
   pair: Pair;
   /** Repository as the hub itself spells it. */
   canonical: string;
-  entries: Entry[];
+  entries: Map<string, Entry>;
+  /** The one that speaks; looked for anew only when it has stepped back, for one name may be that of very many (F224). */
+  speaker: Entry;
 }
 
 /** Told after each change; `download` is null when another record than the one that changed speaks for the pair now. */
@@ -89,8 +91,8 @@ export class Pairs {
   matching(wanted: Partial<Pair>): { ids: string[]; seq: number; isOver: boolean } {
     const found = { ids: [] as string[], seq: 0, isOver: true };
     for (const bucket of this.#buckets.values()) {
-      const [entry] = bucket.entries;
-      if (!entry || !isAbout(bucket, wanted)) continue;
+      const entry = bucket.speaker;
+      if (!isAbout(bucket, wanted)) continue;
       found.ids.push(entry.id);
       found.seq = Math.max(found.seq, entry.seq);
       found.isOver &&= entry.isOver;
@@ -136,33 +138,53 @@ export class Pairs {
     // The file name of a URL may change when the server has spoken.
     if (before !== undefined && before !== key) this.#drop(id, before);
     const canonical = canonicalPairOf(download);
-    const bucket = { pair, canonical: canonical.repo, entries: this.#buckets.get(key)?.entries ?? [] };
     const rank = isOwn(download) ? 2 : isTracked(download) ? 1 : 0;
-    const entry = { id, rank, isOver: isFinished(state), createdAt, seq };
-    bucket.entries = [...bucket.entries.filter((one) => one.id !== id), entry].sort(byRank);
+    const entry: Entry = { id, rank, isOver: isFinished(state), createdAt, seq };
+    const known = this.#buckets.get(key);
+    const entries = known?.entries ?? new Map<string, Entry>();
+    entries.set(id, entry);
+    const speaker = speakerOf(entries, entry, known?.speaker);
+    const bucket: Bucket = { pair, canonical: canonical.repo, entries, speaker };
     this.#buckets.set(key, bucket);
     this.#keys.set(id, key);
     if (canonical.repo !== pair.repo) this.#aliases.set(keyOf(canonical), key);
-    this.#listener(key, bucket.entries[0] === entry ? download : null);
+    this.#listener(key, speaker === entry ? download : null);
   }
 
   #drop(id: string, key: string): void {
     this.#keys.delete(id);
     const bucket = this.#buckets.get(key);
     if (!bucket) return;
-    bucket.entries = bucket.entries.filter((one) => one.id !== id);
-    if (bucket.entries.length > 0) return;
+    bucket.entries.delete(id);
+    const [any] = bucket.entries.values();
+    if (any && bucket.speaker.id === id) bucket.speaker = first(bucket.entries, any);
+    if (any) return;
     this.#buckets.delete(key);
     for (const [alias, to] of this.#aliases) if (to === key) this.#aliases.delete(alias);
   }
 
   #speaker(key: string): Entry | undefined {
-    return this.#buckets.get(key)?.entries[0];
+    return this.#buckets.get(key)?.speaker;
   }
 }
 
 const byRank = (a: Entry, b: Entry): number =>
   b.rank - a.rank || Number(a.isOver) - Number(b.isOver) || b.createdAt - a.createdAt;
+
+/** Who speaks now that `changed` is as it is. */
+function speakerOf(entries: ReadonlyMap<string, Entry>, changed: Entry, before: Entry | undefined): Entry {
+  if (!before) return changed;
+  const isFirst = byRank(changed, before) < 0;
+  if (isFirst) return changed;
+  return before.id === changed.id ? first(entries, changed) : before;
+}
+
+/** Of equal ones the first that came; `any` is one of them. */
+function first(entries: ReadonlyMap<string, Entry>, any: Entry): Entry {
+  let best: Entry | undefined;
+  for (const entry of entries.values()) if (!best || byRank(entry, best) < 0) best = entry;
+  return best ?? any;
+}
 
 const isAbout = ({ pair, canonical }: Bucket, { repo, file }: Partial<Pair>): boolean =>
   (repo === undefined || repo === pair.repo || repo === canonical) &&

@@ -1,6 +1,6 @@
 import { dlopen, FFIType } from "bun:ffi";
 
-const { i32, u32, u64, ptr } = FFIType;
+const { i32, i64, u32, u64, ptr } = FFIType;
 
 function open() {
   return dlopen("libc.so.6", {
@@ -11,6 +11,11 @@ function open() {
     listen: { args: [i32, i32], returns: i32 },
     getsockname: { args: [i32, ptr, ptr], returns: i32 },
     close: { args: [i32], returns: i32 },
+    connect: { args: [i32, ptr, u32], returns: i32 },
+    setsockopt: { args: [i32, i32, i32, ptr, u32], returns: i32 },
+    send: { args: [i32, ptr, u64, i32], returns: i64 },
+    recv: { args: [i32, ptr, u64, i32], returns: i64 },
+    poll: { args: [ptr, u64, i32], returns: i32 },
   }).symbols;
 }
 
