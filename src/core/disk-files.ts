@@ -30,9 +30,12 @@ export async function removeFromDisk({ db, storage }: Tools, file: File): Promis
 /** What is on disk: finished files of all downloads, and what can be done with one. */
 export class DiskFiles {
   readonly #tools: Tools;
+  readonly #changed: (downloadId: string) => Promise<unknown>;
 
-  constructor(tools: Tools) {
+  /** `changed` is called when a finished download has lost a file, to tell those who watch it. */
+  constructor(tools: Tools, changed: (downloadId: string) => Promise<unknown>) {
     this.#tools = tools;
+    this.#changed = changed;
   }
 
   async list(page: PageRequest): Promise<Page<DiskFile>> {
@@ -89,6 +92,7 @@ export class DiskFiles {
     }
     await removeFromDisk(this.#tools, file);
     await this.#tools.db.deleteFile(id);
+    await this.#changed(file.downloadId);
   }
 
   async #find(id: number): Promise<File> {

@@ -91,7 +91,7 @@ export class Downloads {
     this.#options = options;
     this.#board = new Board(tools.db, tools.clock);
     this.feed = this.#board.feed;
-    this.disk = new DiskFiles(tools);
+    this.disk = new DiskFiles(tools, (id) => this.#board.write(id, {}, {}));
     this.#runner = new Runner(tools, this.#board, () => this.#settings);
     this.#commands = new Commands(tools, this.#board, this.#runner);
     this.#sweeper = new Sweeper(tools, this.#board, options);

@@ -50,7 +50,9 @@ class Scene implements AsyncDisposable {
     const program = new LlamaProgram(dir.path);
     programs.push(program);
     const engines = { standard: "llama-server", llamaServer: program.path };
-    const kept = await keep({ hfEndpoint: hub.endpoint, settings: { paused: true }, engines });
+    // A second connection would fetch what lies behind the byte where the first is held.
+    const settings = { paused: true, connectionsPerDownload: 1 };
+    const kept = await keep({ hfEndpoint: hub.endpoint, settings, engines });
     const told = Promise.withResolvers<Snapshot>();
     kept.product.downloads.feed.subscribe((event) => {
       if (event.type === "download") told.resolve(event.download);

@@ -4,7 +4,8 @@ import { dirname, join } from "node:path";
 import { fileNameOf, pairOfFileName } from "../../src/api/wingman/file-name.ts";
 import type { Snapshot } from "../../src/core/feed.ts";
 import { filesBelow } from "../e2e/support.ts";
-import { startHub } from "../support/hub.ts";
+import { ggufRepo, startHub } from "../support/hub.ts";
+import { startModelScope } from "../support/modelscope.ts";
 import { startOrigin } from "../support/origin.ts";
 import { tempDir } from "../support/temp.ts";
 import { until } from "../support/until.ts";
@@ -157,12 +158,15 @@ describe("R151 it follows the download", () => {
     await using kept = await keep({ hfEndpoint: hub.endpoint });
     const first = await ask(kept, REPO, "a.bin");
     await kept.product.reaches(first.id, "completed");
-    rmSync(join(kept.product.models, REPO, "a.bin"));
+    const file = join(kept.product.models, REPO, "a.bin");
+    const content = readFileSync(file);
+    rmSync(file);
     await kept.product.downloads.changeSettings({ paused: true });
     const second = await ask(kept, REPO, "a.bin");
     expect(await parsed(kept, REPO, "a.bin")).toEqual(INITIAL);
     await kept.call("POST", `/v1/downloads/${second.id}/cancel`);
     await says(kept, REPO, "a.bin", { status: "failed", progress: 0, error: "Download cancelled" });
+    writeFileSync(file, content);
     await kept.call("DELETE", `/v1/history/${second.id}`);
     await says(kept, REPO, "a.bin", { status: "done", progress: 100, error: null });
     await kept.call("DELETE", `/v1/history/${first.id}`);
@@ -280,4 +284,54 @@ describe("the start tells the truth whatever an earlier process left", () => {
       expect(await parsed(after, REPO, file)).toEqual(INITIAL);
     expect((await after.call("GET", "/api/progress")).body.length).toBe(2000);
   });
+});
+
+describe("a file that is gone is no longer done", () => {
+  const FILE = "a.bin";
+  const fetched = async (kept: Kept): Promise<Body> => {
+    const { body } = await kept.call("POST", "/v1/downloads", { repo_id: REPO, filename: FILE });
+    const done = await kept.product.reaches(body.id, "completed");
+    await says(kept, REPO, FILE, { status: "done", progress: 100, error: null });
+    return done;
+  };
+  const listed = async (kept: Kept): Promise<string[]> =>
+    (await kept.call("GET", "/api/progress")).body.map((it: Body) => it.FilePath);
+  const single = (kept: Kept) =>
+    kept.call("GET", `/api/progress${query(REPO, FILE)}`, undefined, { Accept: "application/json" });
+
+  test("R153 A22 deleted through another family: file, view and list say so at once; asked for again it comes", async () => {
+    await using hub = await startHub({ repos: [weights(REPO, { [FILE]: MB })] });
+    await using kept = await keep({ hfEndpoint: hub.endpoint });
+    await fetched(kept);
+    const { body } = await kept.call("GET", "/v1/files");
+    expect((await kept.call("DELETE", `/v1/files/${body.files[0].id}`)).status).toBeLessThan(300);
+    await until(async () => (await kept.text(REPO, FILE)) === undefined, "no progress file");
+    expect([(await single(kept)).status, await listed(kept)]).toEqual([404, []]);
+    expect((await ask(kept, REPO, FILE)).status).toBe("queued");
+    await says(kept, REPO, FILE, { status: "done", progress: 100, error: null });
+    expect([(await single(kept)).status, await listed(kept)]).toEqual([200, [FILE]]);
+  });
+
+  test("R151 A22 removed by hand while we were away: no progress file is there after the start", async () => {
+    await using hub = await startHub({ repos: [weights(REPO, { [FILE]: MB })] });
+    using dir = tempDir("gone");
+    {
+      await using kept = await keep({ hfEndpoint: hub.endpoint, dir: dir.path });
+      const { localPath } = await fetched(kept);
+      rmSync(localPath);
+    }
+    await using kept = await keep({ hfEndpoint: hub.endpoint, dir: dir.path });
+    expect(await kept.text(REPO, FILE)).toBeUndefined();
+    expect([(await single(kept)).status, await listed(kept)]).toEqual([404, []]);
+  });
+});
+
+test("A24 one file of ModelScope has a progress file too", async () => {
+  await using site = await startModelScope({ repos: [ggufRepo("acme/tiny-gguf")] });
+  await using kept = await keep({ modelscopeEndpoint: site.endpoint });
+  const file = "tiny-Q4_K_M.gguf";
+  const request = { provider: "modelscope", model: "acme/tiny-gguf", filename: file };
+  const { body } = await kept.call("POST", "/v1/downloads", request);
+  await kept.product.reaches(body.id, "completed");
+  await says(kept, "acme/tiny-gguf", file, { status: "done", progress: 100, error: null });
 });

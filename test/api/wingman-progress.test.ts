@@ -6,7 +6,7 @@ import { Contract } from "./contract.ts";
 import { EventClient } from "./event-client.ts";
 import { stalledClient } from "./stalled.ts";
 import { type Body, KEY, MB, type Served, serve } from "./support.ts";
-import { hold, query, weights } from "./wingman-world.ts";
+import { hold, keep, query, weights } from "./wingman-world.ts";
 
 /** The machine may be busy. */
 setDefaultTimeout(30_000);
@@ -285,4 +285,16 @@ describe("who may watch", () => {
     held.release();
     await served.product.reaches(id, "completed");
   });
+});
+
+test("R159 R160 A13 two selections of one repository are two downloads, and both are told", async () => {
+  await using kept = await keep({ settings: { paused: true } });
+  const begin = (model_id: string, include: string[]) =>
+    kept.call("POST", "/v1/downloads", { repo_id: "acme/many", include, model_id });
+  await begin("first", ["*Q4*"]);
+  await begin("second", ["*Q3*"]);
+  for (const where of ["", "?ModelRepo=acme/many"]) {
+    const { body } = await kept.call("GET", `/api/progress${where}`);
+    expect(body.map((it: Body) => it.model_id).sort()).toEqual(["first", "second"]);
+  }
 });

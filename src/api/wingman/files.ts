@@ -3,7 +3,7 @@ import { dirname, join, relative, sep } from "node:path";
 import type { Downloads, Snapshot } from "../../core/downloads.ts";
 import type { Log } from "../../core/ports.ts";
 import { fileNameOf, pairOfFileName } from "./file-name.ts";
-import { isTracked, keyOf, type Pair } from "./pair.ts";
+import { isGone, isTracked, keyOf, type Pair } from "./pair.ts";
 import { Pairs } from "./pairs.ts";
 import { presentFile } from "./present.ts";
 
@@ -175,7 +175,7 @@ export class ProgressFiles {
   async #replace(key: string, download: Snapshot | undefined): Promise<boolean> {
     const [repo, file] = JSON.parse(key) as [string, string];
     const path = join(this.#dir, fileNameOf({ repo, file }));
-    if (!download) {
+    if (!download || (await isGone(this.#downloads, download))) {
       this.#written.delete(key);
       await this.#remove(path);
       return false;

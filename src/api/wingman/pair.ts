@@ -1,4 +1,5 @@
 import type { Download } from "../../core/download.ts";
+import type { Downloads } from "../../core/downloads.ts";
 import { names } from "../names.ts";
 
 /** What this family names a download by: repository and path of a file in it. */
@@ -32,3 +33,11 @@ const BRANCH = "main";
 /** Whether it brings what `/api/download` would: that file of the Hugging Face hub as it is now, not of some other version. */
 export const isOwn = ({ source }: Pick<Download, "source">): boolean =>
   isTracked({ source }) && OWN_PROVIDERS.has(source.provider) && (source.revision ?? BRANCH) === BRANCH;
+
+/**
+ * Whether its file has gone since it was completed. It is as if the pair had never been asked for then: `/api/download`
+ * brings it again (A22), and nothing may say that it is there.
+ */
+export async function isGone(downloads: Pick<Downloads, "disk">, download: Download): Promise<boolean> {
+  return download.state === "completed" && isTracked(download) && !(await downloads.disk.holds(download));
+}

@@ -133,7 +133,7 @@ export class Pairs {
   #see(download: Snapshot): void {
     const { id, createdAt, seq, state } = download;
     const pair = pairOf(download);
-    const key = keyOf(pair);
+    const key = bucketOf(pair, id);
     const before = this.#keys.get(id);
     // The file name of a URL may change when the server has spoken.
     if (before !== undefined && before !== key) this.#drop(id, before);
@@ -185,6 +185,10 @@ function first(entries: ReadonlyMap<string, Entry>, any: Entry): Entry {
   for (const entry of entries.values()) if (!best || byRank(entry, best) < 0) best = entry;
   return best ?? any;
 }
+
+/** Selections of one repository are different downloads under one name: each speaks for itself (R160). */
+const bucketOf = (pair: Pair, id: string): string =>
+  pair.file === "" ? JSON.stringify([pair.repo, "", id]) : keyOf(pair);
 
 const isAbout = ({ pair, canonical }: Bucket, { repo, file }: Partial<Pair>): boolean =>
   (repo === undefined || repo === pair.repo || repo === canonical) &&

@@ -5,7 +5,7 @@ import { Problem } from "../problem.ts";
 import { json } from "../reply.ts";
 import { lastEventId } from "../stream.ts";
 import { namedForm } from "./accept.ts";
-import type { Pair } from "./pair.ts";
+import { isGone, type Pair } from "./pair.ts";
 import type { Pairs } from "./pairs.ts";
 import { presentView, refusalBody } from "./present.ts";
 import { eventText, HEADERS, progressStream } from "./stream.ts";
@@ -99,12 +99,22 @@ export class Progress {
   }
 
   async #find(pair: Pair): Promise<Snapshot | undefined> {
+    const { downloads } = this.#context;
     const id = this.#pairs.find(pair);
-    return id === undefined ? undefined : this.#context.downloads.find(id);
+    const found = id === undefined ? undefined : await downloads.find(id);
+    return found && (await isGone(downloads, found)) ? undefined : found;
   }
 
-  /** All that fits, each pair once. */
+  /** All that fits and is not gone, each pair once. */
   async *#pages(wanted: Partial<Pair>): AsyncGenerator<Snapshot[]> {
+    const { downloads } = this.#context;
+    for await (const page of this.#told(wanted)) {
+      const gone = await Promise.all(page.map((download) => isGone(downloads, download)));
+      yield page.filter((_, index) => !gone[index]);
+    }
+  }
+
+  async *#told(wanted: Partial<Pair>): AsyncGenerator<Snapshot[]> {
     const { downloads } = this.#context;
     if (wanted.repo !== undefined || wanted.file !== undefined) {
       const { ids } = this.#pairs.matching(wanted);
