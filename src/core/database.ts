@@ -60,7 +60,7 @@ export interface Database {
   setIntent(id: string, states: readonly State[], intent: Download["intent"]): Promise<Download | undefined>;
   /**
    * Takes the next runnable row (queued, due, highest priority, lowest position) for `owner`; `startedAt` is `now` when
-   * it is its first time.
+   * it is its first time. A row is due as well when it would wait longer than any policy lets it: the clock was set back.
    */
   claim(owner: string, now: number, leaseUntil: number): Promise<Download | undefined>;
   /** Extends the leases of an owner. */

@@ -32,6 +32,12 @@ const BEHIND = `json_extract(d.source, '$.behind') IS NOT NULL AND EXISTS (
       SELECT 1 FROM downloads o WHERE o.source_key = json_extract(d.source, '$.behind')
         AND o.${OPEN} AND o.state <> 'paused')`;
 
+/**
+ * Longer than the longest pause of a retry policy (a day) and what a server may ask for (an hour): whoever would still
+ * wait longer was told to by a clock that has been set back since (F111).
+ */
+const LONGEST_WAIT_MS = 26 * 3_600_000;
+
 /** One read of an index, in queue order, up to the first row that may run. */
 const CLAIM = `
   UPDATE downloads SET
@@ -39,15 +45,16 @@ const CLAIM = `
     started_at = COALESCE(started_at, ?)
   WHERE n = (
     SELECT n FROM downloads d INDEXED BY downloads_queue
-    WHERE state = 'queued' AND intent IS NULL AND (not_before IS NULL OR not_before <= ?) AND NOT (${BEHIND})
+    WHERE state = 'queued' AND intent IS NULL AND (not_before IS NULL OR not_before <= ? OR not_before > ?) AND NOT (${BEHIND})
     ORDER BY priority DESC, position, n LIMIT 1)
   ${RETURNING}`;
 
 /** Not synced: a claim that a power cut takes back is a row that waits in the queue, as it should. */
 function claim(store: Store, owner: string, now: number, leaseUntil: number): Promise<Download | undefined> {
+  const never = now + LONGEST_WAIT_MS;
   const next = (): Download | undefined => {
     store.anchor.moved();
-    return one(store, CLAIM, owner, leaseUntil, store.seq(), now, now);
+    return one(store, CLAIM, owner, leaseUntil, store.seq(), now, now, never);
   };
   return store.write(next, { sync: false });
 }

@@ -54,6 +54,16 @@ export function queueSuite(open: Open): void {
       expect((await db.claim("me", 1000, 1))?.modelId).toBe("later");
     });
 
+    test("F111 a wait longer than any policy allows is over: the clock was set back since", async () => {
+      const db = await open();
+      const hour = 3_600_000;
+      await insert(db, { modelId: "asked", notBefore: 25 * hour });
+      await insert(db, { modelId: "wrong clock", notBefore: 9 * 365 * 24 * hour });
+      expect((await db.claim("me", 1000, 1))?.modelId).toBe("wrong clock");
+      expect(await db.claim("me", 1000, 1)).toBeUndefined();
+      expect((await db.claim("me", 25 * hour, 1))?.modelId).toBe("asked");
+    });
+
     test("passes over what waits for another's files, until that one no longer fetches them", async () => {
       const db = await open();
       const one = { provider: "url", url: "https://h/", key: "content" };

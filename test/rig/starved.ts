@@ -48,11 +48,5 @@ export function processorSecondsOf(pid: number): number {
   return (user + system) / TICKS_PER_SECOND;
 }
 
-/** Seconds in which a process's first thread ran, or would have, had there been a core (schedstats.rst). */
-export function busySecondsOf(pid: number): number {
-  const [ran = 0, waited = 0] = readFileSync(`/proc/${pid}/schedstat`, "utf8").split(" ").map(Number);
-  return (ran + waited) / 1e9;
-}
-
 /** The same on every Linux that there is (USER_HZ). */
 const TICKS_PER_SECOND = 100;

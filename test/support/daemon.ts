@@ -38,6 +38,8 @@ export interface DaemonOptions {
   apiKey?: string;
 }
 
+/** Of a start on a machine that is busy with something else. */
+const LISTEN_MS = 60_000;
 const STOP_MS = 5_000;
 const POLL_MS = 20;
 
@@ -112,8 +114,9 @@ export class Daemon implements AsyncDisposable {
     this.child = child;
     this.err = err;
     try {
-      await out.waitFor(/^listening on /);
+      await out.waitFor(/^listening on /, LISTEN_MS);
     } catch (error) {
+      await this.kill();
       throw new Error(`the daemon did not start: ${error}\n${this.story()}`);
     }
     this.urls = out.all.flatMap((line) => /^listening on (.+)$/.exec(line)?.[1] ?? []);

@@ -4,7 +4,7 @@ import { type OriginProcess, startOriginProcess } from "../../support/origin/pro
 import { tempDir } from "../../support/temp.ts";
 import { until } from "../../support/until.ts";
 import type { Rig } from "../rig.ts";
-import { busySecondsOf, Crowd, descriptorsOf, processorSecondsOf, withDescriptors } from "../starved.ts";
+import { Crowd, descriptorsOf, processorSecondsOf, withDescriptors } from "../starved.ts";
 
 const LIMIT = 256;
 const CONNECTIONS = 4;
@@ -23,7 +23,7 @@ export const descriptors: Rig = {
   needs: { sh: "dash" },
   async run({ seed, isLong, rounds = isLong ? 10 : 1, say }) {
     const seconds = isLong ? 20 : 3;
-    const seen = { most: 0, ended: 0, still: 0, share: 0, busy: 0, back: 0, wrong: 0, note: "" };
+    const seen = { most: 0, ended: 0, still: 0, share: 0, back: 0, wrong: 0, note: "" };
     const clients = isLong ? 2_000 : 600;
     for (let round = 1; round <= rounds; round++) {
       using dir = tempDir("rig-descriptors");
@@ -40,7 +40,6 @@ export const descriptors: Rig = {
         const starved = await starve(daemon, origin, clients, seconds);
         seen.most = Math.max(seen.most, starved.most);
         seen.share = Math.max(seen.share, starved.share);
-        seen.busy = Math.max(seen.busy, starved.busy);
         seen.back = Math.max(seen.back, starved.back);
         if (starved.bytes === 0) seen.still += 1;
         await origin.ask("limit", { ratePerConnection: 100 * RATE });
@@ -71,7 +70,6 @@ export const descriptors: Rig = {
         unit: "%",
         atMost: MOST_SHARE,
       },
-      { what: "main thread, at work or waiting for a core", value: 100 * seen.busy, unit: "%" },
       { what: "until it answered again", value: seen.back, unit: "ms", atMost: RECOVERY_MS },
       { what: "wrong files", value: seen.wrong, atMost: 0 },
     ];
@@ -95,8 +93,6 @@ interface Starved {
   bytes: number;
   /** Processor time for each second. */
   share: number;
-  /** The same of the main thread, with its waits for a core: what it would use on an idle machine. */
-  busy: number;
   /** Milliseconds from their leaving to an answer. */
   back: number;
 }
@@ -111,14 +107,12 @@ async function starve(
   let most = 0;
   let bytes = 0;
   let share = 0;
-  let busy = 0;
   {
     using crowd = new Crowd(daemon, clients);
     await until(() => crowd.connected >= Math.min(LIMIT, clients), "the crowd to be there");
     const before = {
       bytes: await origin.ask("sent"),
       processor: processorSecondsOf(pid),
-      busy: busySecondsOf(pid),
       at: performance.now(),
     };
     for (let i = 0; i < 10 * seconds; i++) {
@@ -128,12 +122,11 @@ async function starve(
     const passed = (performance.now() - before.at) / 1000;
     bytes = (await origin.ask("sent")) - before.bytes;
     share = (processorSecondsOf(pid) - before.processor) / passed;
-    busy = (busySecondsOf(pid) - before.busy) / passed;
   }
   const left = performance.now();
   await until(async () => (await daemon.api("GET", "/health")).status === 200, "an answer", {
     timeoutMs: 30_000,
     everyMs: 10,
   });
-  return { most, bytes, share, busy, back: performance.now() - left };
+  return { most, bytes, share, back: performance.now() - left };
 }

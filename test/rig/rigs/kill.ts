@@ -50,12 +50,14 @@ async function killLoop({
       break;
     }
     await fleet.inspect();
-    if (round % 50 === 0) say(`${round} of ${kills} kills, ${fleet.counts.completed} completed`);
+    if (round % 50 === 0) say(`${round} of ${kills} kills: ${JSON.stringify(fleet.counts)}`);
   }
-  await daemon.start();
-  await fleet.settle();
+  if (manual === 0) {
+    await daemon.start();
+    await fleet.settle();
+    await daemon.stop();
+  }
   const { connections, maxActive } = await origin.ask("stats");
-  await daemon.stop();
   const { added, acknowledged, completed, wrong, lost, stuck } = fleet.counts;
   return [
     {

@@ -45,7 +45,7 @@ export const stop: Rig = {
       await driving;
       await fleet.inspect();
       await waste.count(daemon.dataDir);
-      if (round % 50 === 0) say(`${round} of ${stops} stops, ${fleet.counts.completed} completed`);
+      if (round % 50 === 0) say(`${round} of ${stops} stops: ${JSON.stringify(fleet.counts)}`);
     }
     await daemon.start();
     await fleet.settle();
