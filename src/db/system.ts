@@ -17,6 +17,9 @@ export const systemCalls = {
   readdirSync: fs.readdirSync,
   renameSync: fs.renameSync,
   statfsSync: fs.statfsSync,
+  statSync: fs.statSync,
+  unlinkSync: fs.unlinkSync,
+  writeSync: fs.writeSync,
 };
 
 export type SystemCalls = Readonly<typeof systemCalls>;

@@ -27,6 +27,7 @@ export const calls: Rig = {
     if (process.env.RIG_VERBOSE)
       console.error(seen.map(({ kind, name, count }) => `${count} ${kind} ${name}`).join("\n"));
     const orders = isLong ? every(seen, next) : sample(seen, next);
+    say(`${orders.length} runs`);
     const count = new Count(calm);
     let at = 0;
     const lane = async (): Promise<void> => {
