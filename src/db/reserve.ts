@@ -3,8 +3,8 @@ import type { SystemCalls } from "./system.ts";
 
 /** Some hundred changes, and what the database itself has to grow for them. */
 const BYTES = 1 << 20;
-/** How long to leave a volume alone that has just been full. */
-const AGAIN_MS = 10_000;
+/** How long to leave a volume alone that was full a moment ago. */
+const AGAIN_MS = 1_000;
 
 /**
  * Room on the volume that is kept for the database. On a full disk it is given up, so that a download can still be
