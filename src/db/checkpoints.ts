@@ -74,7 +74,8 @@ export class Checkpoints {
     if (result.busy !== 0) throw new Error("a reader or writer is in the way");
   }
 
-  async close(): Promise<void> {
+  /** Resolves when none is under way. */
+  async idle(): Promise<void> {
     await this.#running;
   }
 

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import type { Database } from "../core/database.ts";
 import type { Clock, Log } from "../core/ports.ts";
 import { changes } from "./changes.ts";
@@ -11,6 +12,7 @@ import { lockDirectory, prepareDirectory } from "./lock.ts";
 import { order } from "./order.ts";
 import { queue } from "./queue.ts";
 import { Ranges, receipts, voidOtherBoots } from "./receipts.ts";
+import { Reserve } from "./reserve.ts";
 import { salvage } from "./salvage.ts";
 import { engines, settings } from "./settings.ts";
 import { type Connection, connect, isSafeToShare, setAside, sqliteVersion } from "./sqlite.ts";
@@ -48,7 +50,9 @@ async function openStore(
   calls: SystemCalls,
 ): Promise<Store> {
   const connection = connectOrRebuild(calls, dataDir, clock, log);
-  const store = storeOf(connection, { dataDir, clock, log, boot: bootId ?? bootIdOfMachine() });
+  const reserve = new Reserve(calls, join(dataDir, "reserve"), clock);
+  const boot = bootId ?? bootIdOfMachine();
+  const store = storeOf(connection, { dataDir, clock, log, boot, reserve });
   if (!isSafeToShare())
     log.warn(
       `SQLite ${sqliteVersion()} can damage a database that two programs write at once; fixed in 3.51.3. No other program can open this one while modelhaul runs.`,

@@ -4,6 +4,7 @@ import type { Clock, Log } from "../core/ports.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import { isBusy, isFull, toDatabaseError } from "./errors.ts";
 import { Anchor } from "./places.ts";
+import type { Reserve } from "./reserve.ts";
 import { Sequence } from "./sequence.ts";
 import { GroupSync } from "./sync.ts";
 import type { SystemCalls } from "./system.ts";
@@ -11,6 +12,8 @@ import type { SystemCalls } from "./system.ts";
 /** How often, and how long between, a write tries while another program holds the lock: some five seconds (F102). */
 const BUSY_TRIES = 500;
 const BUSY_STEP_MS = 10;
+/** How often a fact tries to find room on a full volume. */
+const FULL_TRIES = 2;
 const STATEMENTS = 200;
 
 export interface StoreOptions {
@@ -24,6 +27,8 @@ export interface StoreOptions {
   boot: string;
   /** Other connections may open the database; false on network file systems. */
   shared: boolean;
+  /** Room for what must be recorded on a full disk. */
+  reserve?: Reserve;
 }
 
 export interface WriteOptions {
@@ -47,15 +52,17 @@ export class Store {
   readonly #checkpoints: Checkpoints;
   readonly #sync: GroupSync;
   readonly #sequence: Sequence;
+  readonly #reserve: Reserve | undefined;
   #closed = false;
 
-  constructor({ calls, db, path, dataDir, clock, log, boot, shared }: StoreOptions) {
+  constructor({ calls, db, path, dataDir, clock, log, boot, shared, reserve }: StoreOptions) {
     this.clock = clock;
     this.log = log;
     this.boot = boot;
     this.#calls = calls;
     this.#db = db;
     this.#dataDir = dataDir;
+    this.#reserve = reserve;
     this.#checkpoints = new Checkpoints(db, path, shared, log);
     // A descriptor of our own, to sync by; SQLite keeps no lock on this file that closing it would drop.
     const wal = calls.openSync(`${path}-wal`, "r+");
@@ -105,7 +112,7 @@ export class Store {
 
   /** Answers a question. Short: a long reader keeps the log from starting over (F231). */
   async read<T>(work: () => T): Promise<T> {
-    return this.#retrying(work);
+    return this.#retrying(work, false);
   }
 
   /** One transaction. Throws DownloadError `no_space`, `read_only`, `locked`, `io`, or what `work` throws. */
@@ -115,9 +122,10 @@ export class Store {
     const { result, changed } = await this.#retrying(() => {
       this.#sequence.reserve(seqs);
       return this.#transaction(work);
-    });
+    }, sync);
     if (!changed) return result;
     this.#checkpoints.committed();
+    this.#reserve?.keep();
     if (sync) await this.#sync.sync();
     return result;
   }
@@ -154,7 +162,7 @@ export class Store {
     if (this.#closed) return;
     this.#closed = true;
     await this.#sync.idle();
-    await this.#checkpoints.close();
+    await this.#checkpoints.idle();
     try {
       this.setMeta("clean", "1");
       this.#db.query("PRAGMA wal_checkpoint(TRUNCATE)").get();
@@ -195,19 +203,27 @@ export class Store {
   }
 
   /** Waits for the lock without holding up the event loop, which a busy_timeout would do. */
-  async #retrying<T>(work: () => T): Promise<T> {
+  async #retrying<T>(work: () => T, isFact: boolean): Promise<T> {
     if (this.#closed) throw new DownloadError("internal", "The database has been closed.");
     for (let tries = 1; ; tries++) {
       try {
         return work();
       } catch (error) {
-        // A log that starts over needs no more room than it has.
-        if (isFull(error)) this.#checkpoints.begin();
+        if (isFull(error) && (await this.#madeRoom(isFact, tries))) continue;
         if (!isBusy(error) || tries >= BUSY_TRIES) throw toDatabaseError(error, this.#dataDir);
       }
       await this.clock.sleep(BUSY_STEP_MS);
       if (this.#closed) throw new DownloadError("internal", "The database has been closed.");
     }
+  }
+
+  /** A log that starts over needs no more room than it has. What it takes to get there has been kept for facts. */
+  async #madeRoom(isFact: boolean, tries: number): Promise<boolean> {
+    if (isFact) this.#reserve?.spend();
+    this.#checkpoints.begin();
+    if (!isFact || tries > FULL_TRIES) return false;
+    await this.#checkpoints.idle();
+    return !this.#closed;
   }
 
   /** Prepared once; the ones not used for longest go when there are too many. */

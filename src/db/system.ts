@@ -19,6 +19,8 @@ export const systemCalls = {
   statSync: fs.statSync,
   statfsSync: fs.statfsSync,
   truncateSync: fs.truncateSync,
+  unlinkSync: fs.unlinkSync,
+  writeSync: fs.writeSync,
 };
 
 export type SystemCalls = Readonly<typeof systemCalls>;

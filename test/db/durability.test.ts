@@ -265,6 +265,19 @@ describe("the world around", () => {
 
   const unshare = Bun.spawnSync(["unshare", "-rm", "true"]).exitCode === 0;
   test.skipIf(!unshare)(
+    "F80 on a volume that others have filled to the last byte, a cancel is recorded all the same",
+    async () => {
+      const dataDir = tempDir();
+      const mount = `mount -t tmpfs -o size=6m tmpfs '${dataDir}' && exec "$@"`;
+      const writer = child("reserve", dataDir, "unshare", "-rm", "sh", "-c", mount, "sh");
+      const lines: (string | undefined)[] = [];
+      for (let i = 0; i < 2; i++) lines.push(await writer.line());
+      expect(lines).toEqual(["full 0", "recorded 100 cancelled"]);
+      expect(await writer.exited).toBe(0);
+    },
+  );
+
+  test.skipIf(!unshare)(
     "F80 a full volume refuses new work, is still read, and goes on once there is room",
     async () => {
       const dataDir = tempDir();

@@ -103,7 +103,7 @@ describe("an existing database", () => {
     await first.saveSetting("k", 1);
     const seq = first.nextSeq();
     await first.close();
-    expect(readdirSync(dataDir).sort()).toEqual(["lock.db", "state.db"]);
+    expect(readdirSync(dataDir).sort()).toEqual(["lock.db", "reserve", "state.db"]);
     const second = await open({ dataDir });
     expect(await second.get(row.id)).toEqual(row);
     expect(await second.setting("k")).toBe(1);

@@ -1,6 +1,7 @@
 /** A process that writes to a database and says what has been acknowledged, until it is killed. */
 import { Database as Sqlite } from "bun:sqlite";
-import { writeSync } from "node:fs";
+import { openSync, writeSync } from "node:fs";
+import { statfs } from "node:fs/promises";
 import { join } from "node:path";
 import { systemClock } from "../../src/core/clock.ts";
 import type { Database } from "../../src/core/database.ts";
@@ -71,6 +72,26 @@ async function fillUp(): Promise<void> {
   await db.close();
 }
 
+/** Others fill the volume to the last byte; then facts are recorded. */
+async function useReserve(): Promise<void> {
+  const db = await openHere();
+  const row = await insert(db);
+  const fd = openSync(join(dataDir, "ballast"), "w");
+  for (const step of [65_536, 4096]) {
+    try {
+      while (writeSync(fd, new Uint8Array(step)) === step) {}
+    } catch {
+      // Not one such piece more.
+    }
+  }
+  say("full", (await statfs(dataDir)).bavail);
+  for (let priority = 1; priority <= 100; priority++) await db.update(row.id, {}, { priority });
+  await db.update(row.id, {}, { state: "cancelled" });
+  const seen = await db.get(row.id);
+  say("recorded", seen?.priority ?? 0, seen?.state ?? "lost");
+  await db.close();
+}
+
 if (mode === "hold") {
   try {
     const db = await openHere();
@@ -92,4 +113,6 @@ if (mode === "hold") {
 } else if (mode === "fill") {
   await Bun.write(join(dataDir, "ballast"), new Uint8Array(2 << 20));
   await fillUp();
+} else if (mode === "reserve") {
+  await useReserve();
 }

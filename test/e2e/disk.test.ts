@@ -1,6 +1,6 @@
 /** What the executable does when its volume is not as it should be. The random form of it is the rig `disk-full`. */
 import { expect, test } from "bun:test";
-import { mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { sha256Of } from "../support/bytes.ts";
 import { Daemon } from "../support/daemon.ts";
 import { startOrigin } from "../support/origin.ts";
@@ -120,3 +120,27 @@ test.skipIf(hindrance !== undefined)(
   },
   60_000,
 );
+
+test("F103 I5 a database that has become garbage is kept aside, the daemon starts, and the models count as there", async () => {
+  const size = 2 * MIB;
+  await using origin = await startOrigin({ resources: [{ path: "/m.bin", seed: 9, size }] });
+  using dir = tempDir("disk");
+  await using daemon = new Daemon({ dir: dir.path });
+  await daemon.start();
+  const request = { url: origin.url("/m.bin"), sha256: sha256Of(9, size) };
+  const first = await daemon.begin(request);
+  await daemon.until(first.id, "completed");
+  await daemon.stop();
+  writeFileSync(dir.at("data", "state.db"), "no database any more ".repeat(500));
+  await daemon.start();
+  const kept = readdirSync(dir.at("data")).filter((name) => name.startsWith("state.db.damaged-"));
+  expect(kept.length).toBe(1);
+  expect(readFileSync(dir.at("data", kept[0]!), "utf8")).toStartWith("no database any more");
+  const before = origin.sent("/m.bin");
+  const { id } = await daemon.begin(request);
+  const done = await daemon.until(id, "completed");
+  expect(done.local_path).toBe(dir.at("models", "m.bin"));
+  expect(origin.sent("/m.bin") - before).toBeLessThan(size / 2);
+  await daemon.stop();
+  expect(daemon.log.join("\n")).toContain("The database was damaged. A copy was kept");
+}, 60_000);

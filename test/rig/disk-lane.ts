@@ -20,6 +20,8 @@ export interface LanePlan {
 
 /** What was seen, of all lanes together. */
 export class Seen {
+  /** Set it to end all lanes after the round they are in. */
+  isEnough = false;
   rounds: Record<Trouble, number> = { full: 0, "read-only": 0, gone: 0 };
   downloads = 0;
   /** Refused for lack of space with a status of 5xx and a typed error. */
@@ -52,7 +54,7 @@ export async function playLane(plan: LanePlan, seen: Seen): Promise<void> {
   try {
     await daemon.start(volume.enter);
     const lane = new Lane(plan, seen, volume, origin, daemon);
-    for (let round = 1; round <= plan.rounds; round++) await lane.play(round);
+    for (let round = 1; round <= plan.rounds && !seen.isEnough; round++) await lane.play(round);
     await daemon.stop();
   } catch (error) {
     seen.broken.push(`${plan.trouble}, seed ${plan.seed}: ${error}`);
@@ -115,7 +117,7 @@ class Lane {
     else await this.#withoutWriters(ids);
     const probe = this.#probe();
     try {
-      if (!this.plan.isWhole) await this.#allWait(ids);
+      await this.#allWait(ids);
       await Bun.sleep(between(this.#next, 200, 1500));
       return await this.#refused(`r${round}-extra`);
     } finally {

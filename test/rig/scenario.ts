@@ -194,7 +194,7 @@ class Story {
     // A command is answered after two seconds also when the owner has not moved the row yet (A21).
     if (seen.state !== state && seen.intent !== null)
       seen = (await this.#do(`${id} as it was wished`, (p) =>
-        p.reachesSuch(id, ({ intent }) => intent === null),
+        p.reachesSuch(id, (s) => s.state === state),
       )) as Snapshot;
     if (seen.state !== state) throw new Broken(`${id} was acknowledged as ${state} and is ${seen.state}`);
   }

@@ -27,10 +27,16 @@ export const calls: Rig = {
     if (process.env.RIG_VERBOSE)
       console.error(seen.map(({ kind, name, count }) => `${count} ${kind} ${name}`).join("\n"));
     const orders = isLong ? every(seen, next) : sample(seen, next);
+    say(`${orders.length} runs`);
     const count = new Count(calm);
     let at = 0;
+    let isEnough = false;
+    // Their order is random, so that Ctrl-C leaves a fair sample; how many there were is told.
+    process.once("SIGINT", () => {
+      isEnough = true;
+    });
     const lane = async (): Promise<void> => {
-      for (let order = orders[at++]; order; order = orders[at++]) {
+      for (let order = orders[at++]; order && !isEnough; order = orders[at++]) {
         const isHasty = !isLong || next() < 0.5;
         const begun = performance.now();
         count.add(order, isHasty, await play(origin, order, isHasty));
@@ -41,7 +47,7 @@ export const calls: Rig = {
     };
     await Promise.all(Array.from({ length: AT_ONCE }, lane));
     process.off("unhandledRejection", hear);
-    return count.figures(calm[1]!.fault.total, unheard, isLong);
+    return count.figures(calm[1]!.fault.total, orders.length, unheard);
   },
 };
 
@@ -106,11 +112,16 @@ class Count {
     if (failed.length > 0) this.failed.push(`${what}: ${failed.join(", ")}`);
   }
 
-  figures(callsOfOne: number, unheard: readonly string[], isLong: boolean): Figure[] {
+  figures(callsOfOne: number, ordered: number, unheard: readonly string[]): Figure[] {
     const noted = (list: readonly string[]) => (list.length > 0 ? { note: list[0]! } : {});
     return [
       { what: "calls in one run without a fault", value: callsOfOne, atLeast: 100 },
-      { what: "runs", value: this.runs, atLeast: isLong ? callsOfOne : SHORT_RUNS },
+      {
+        what: "runs",
+        value: this.runs,
+        atLeast: SHORT_RUNS,
+        ...(this.runs < ordered ? { note: `ended early, ${ordered} would have been all` } : {}),
+      },
       // Some calls come more often in one run than in another.
       { what: "runs in which the call failed", value: this.hits, atLeast: Math.floor(this.runs / 2) },
       { what: "different calls that failed", value: this.names.size, atLeast: 15 },

@@ -23,6 +23,9 @@ export const diskFull: Rig = {
       { trouble: "gone", isWhole: false, rounds: rounds.gone, seed: seed + 3 },
     ];
     const seen = new Seen();
+    process.once("SIGINT", () => {
+      seen.isEnough = true;
+    });
     const timer = setInterval(() => say(JSON.stringify([seen.rounds, seen.broken])), 60_000);
     await Promise.all(lanes.map((lane) => playLane(lane, seen)));
     clearInterval(timer);
