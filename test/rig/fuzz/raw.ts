@@ -63,7 +63,7 @@ export function rawRequest(next: Random): FuzzRequest {
 
 function raw(text: string, isWhole: boolean): FuzzRequest {
   const [, path = "/"] = /^[A-Z]+ ([^ ?#\r\n]*)/.exec(text) ?? [];
-  return { kind: "raw", bytes: Buffer.from(text, "latin1"), isHead: false, path, isWhole };
+  return { kind: "raw", bytes: Buffer.from(text, "latin1"), isHead: text.startsWith("HEAD "), path, isWhole };
 }
 
 /** A request whose head has lines of all kinds, or of none. */

@@ -17,6 +17,7 @@ const RAW_MS = 100;
 /** So often what has piled up is taken away: the rig measures memory, not how long its list has become. */
 const TIDY_EVERY = 2_000;
 const MOST_SUSPECTS = 20;
+const MOST_NOTES = 5;
 
 export interface Tally {
   sent: number;
@@ -63,9 +64,12 @@ export function requestOf(seed: number, number: number, operations: readonly Ope
 export interface FuzzOptions {
   port: number;
   seed: number;
+  /** Numbers of the requests: the first, and the one behind the last. */
+  from?: number;
   count: number;
   operations: readonly Operation[];
   tally: Tally;
+  say(line: string): void;
   /** Called after each request. */
   after(sent: number): void;
 }
@@ -76,10 +80,11 @@ export class Fuzz {
   readonly #suspects: { number: number; request: FuzzRequest; ms: number }[] = [];
   /** What was asked last on a connection that is still open. */
   readonly #before = new WeakMap<Connection, FuzzRequest>();
-  #number = 0;
+  #number: number;
 
   constructor(options: FuzzOptions) {
     this.#options = options;
+    this.#number = options.from ?? 0;
   }
 
   async run(): Promise<void> {
@@ -139,7 +144,7 @@ export class Fuzz {
     const connection = new Connection(port);
     try {
       await connection.open();
-      connection.send(request.bytes);
+      connection.send(request.bytes, request.isHead);
       let outcome = await connection.next(request.isWhole ? GIVE_UP_MS : RAW_MS);
       if (typeof outcome === "string" && !request.isWhole) tally.unanswered += 1;
       else this.#note(number, request, outcome);
@@ -167,10 +172,12 @@ export class Fuzz {
   }
 
   #fault(number: number, request: FuzzRequest, what: string): void {
-    const { tally } = this.#options;
+    const { tally, say } = this.#options;
     tally.faults += 1;
-    if (tally.notes.length < 5)
-      tally.notes.push(`request ${number}: ${what} <- \`${shownRequest(request)}\``);
+    if (tally.notes.length >= MOST_NOTES) return;
+    const note = `request ${number}: ${what} <- \`${shownRequest(request)}\``;
+    tally.notes.push(note);
+    say(note);
   }
 
   /** Cancels and forgets what has piled up. */

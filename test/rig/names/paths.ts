@@ -54,15 +54,15 @@ export function judgeOne(judged: Judged, seed: number, number: number): void {
     for (const path of validate(text) ?? []) {
       judged.accepted += 1;
       const [onPosix, onWindows] = [posixFault(path), windowsFault(path)];
+      if (onPosix === undefined && onWindows === undefined) continue;
       const what = `${name} ${shown(text)} -> ${shown(path)}`;
       if (isOutside(onPosix) || isOutside(onWindows)) wrong("outside", `${what}: ${onPosix ?? onWindows}`);
-      else if (onPosix !== undefined || onWindows !== undefined)
-        wrong("different", `${what}: POSIX ${onPosix ?? "takes it"}, Windows ${onWindows ?? "takes it"}`);
+      else wrong("different", `${what}: POSIX ${onPosix ?? "takes it"}, Windows ${onWindows ?? "takes it"}`);
     }
   }
   const ms = performance.now() - began;
   if (ms > judged.slowestMs) noteSlow(judged, number, text, ms);
-  const pair = pairFault(text, hostile(next));
+  const pair = number % 4 === 0 ? pairFault(text, hostile(next)) : undefined;
   if (pair !== undefined) wrong("collisions", `progress file of ${shown(text)}: ${pair}`);
   judgeList(judged, next, wrong);
   const good = ordinary(next);

@@ -65,7 +65,7 @@ async function attack({ seed, isLong, say }: RigOptions, daemon: Daemon, dir: Te
     if (sent % 50_000 === 0) say(`${sent} of ${count} requests, ${tally.faults} faults, ${memory.now} MB`);
   };
   const start = performance.now();
-  await new Fuzz({ port, seed, count, operations, tally, after }).run();
+  await new Fuzz({ port, seed, count, operations, tally, say, after }).run();
   const seconds = (performance.now() - start) / 1000;
   const isAlive = existsSync(`/proc/${daemon.pid}`) && (await daemon.api("GET", "/health")).status === 200;
   const settings = await daemon.must("GET", "/v1/settings");
