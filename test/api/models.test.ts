@@ -16,7 +16,7 @@ beforeAll(async () => {
   const quantizations = { Q4_K_M: MB, Q8_0: MB };
   hub = await startHub({ repos: [ggufRepo("acme/tiny-gguf", { quantizations })] });
   origin = await startOrigin({
-    resources: [{ path: "/slow.bin", seed: 1, size: 64 * MB }],
+    resources: ["/slow.bin", "/slow-v1.bin"].map((path) => ({ path, seed: 1, size: 64 * MB })),
     ratePerConnection: 2 * MB,
   });
   served = await serve({ product: { hfEndpoint: hub.endpoint } });
@@ -42,7 +42,9 @@ describe("POST /models", () => {
   for (const prefix of ["", "/v1"])
     test(`R84 R43 ${prefix}/models: 202, then in progress, then loaded`, async () => {
       const id = `chat ${prefix}`;
-      const url = `${origin.url("/slow.bin")}?prefix=${prefix}`;
+      // A name of its own: the other one's file is there already, and this one would move aside.
+      const name = `slow${prefix.replace("/", "-")}.bin`;
+      const url = `${origin.url(`/${name}`)}?prefix=${prefix}`;
       const body = { model_id: id, model_path: url, model_type: "llm" };
       const first = await post(body, `${prefix}/models`);
       expect([first.status, first.body]).toEqual([
@@ -53,7 +55,7 @@ describe("POST /models", () => {
           status: "downloading",
           message: "Download started in background",
           download_url: url,
-          local_path: join(served.product.models, "slow.bin"),
+          local_path: join(served.product.models, name),
         },
       ]);
       const again = await post(body, `${prefix}/models`);

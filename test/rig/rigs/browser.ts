@@ -8,7 +8,7 @@ import type { Figure, Rig, RigOptions } from "../rig.ts";
 
 const KEY = "the-key-of-the-browser-rig";
 /** Cells of one target; the long form takes all of those without a key, and so many of the others. */
-const FEW = 10;
+const FEW = 8;
 const MANY = 256;
 
 /** F161, F178 to F183, F190, G17, G18: what web pages can make a browser send. */

@@ -15,6 +15,7 @@ import { secrets } from "./secrets.ts";
 import { ssrf } from "./ssrf.ts";
 import { stop } from "./stop.ts";
 import { swarm } from "./swarm.ts";
+import { timing } from "./timing.ts";
 
 /** Every rig there is; a new one is one file and one line here. */
 export const RIGS: readonly Rig[] = [
@@ -34,4 +35,5 @@ export const RIGS: readonly Rig[] = [
   ssrf,
   stop,
   swarm,
+  timing,
 ];

@@ -23,7 +23,11 @@ export const names: Rig = {
       { what: "files really to be created, with links in the way", value: created.tries, atLeast: files },
       { what: "of these, stored with their content", value: created.stored, atLeast: files / 10 },
       { what: "refused", value: created.refused, atLeast: files / 10 },
-      { what: "a directory became a link in the middle of it", value: created.swapped, atLeast: isLong ? 1 : 0 },
+      {
+        what: "a directory became a link in the middle of it",
+        value: created.swapped,
+        atLeast: isLong ? 1 : 0,
+      },
       bad("writes, removals or links outside", created.outside, created.notes.outside),
       bad("stored with another content, or elsewhere", created.wrong, created.notes.wrong),
       bad("errors that are none of ours", created.untyped, created.notes.untyped),
