@@ -261,9 +261,13 @@ export function together(
 export type Shown = Pick<Item, "name" | "source" | "state" | "priority">;
 
 /** What can be seen of a world, as text: two are equal when this is. */
-export function seen(items: readonly Shown[], order: readonly number[]): string {
+export function seen(
+  items: readonly Shown[],
+  order: readonly number[],
+  { slots, held }: Pick<World, "slots" | "held">,
+): string {
   const all = items.map(({ name, source, state, priority }) => `${name}=${source} ${state} ${priority}`);
-  return `${all.join("; ")} | ${order.join(" ")}`;
+  return `${all.join("; ")} | ${order.join(" ")} | ${slots} at once${held ? ", held" : ""}`;
 }
 
 /** The same of the reference's own world: places in the queue are given by the order of creation. */
@@ -271,4 +275,5 @@ export const seenOf = (world: World): string =>
   seen(
     world.items,
     line(world).map(({ n }) => world.items.findIndex((item) => item.n === n)),
+    world,
   );
