@@ -8,7 +8,8 @@ export interface Spot {
   n: number;
 }
 
-const SPOT = "SELECT id, priority, position, n FROM downloads WHERE state = 'queued'";
+/** By id: the plus keeps the planner from walking along the queue instead. */
+const SPOT = "SELECT id, priority, position, n FROM downloads WHERE +state = 'queued'";
 const COUNT = "SELECT count(*) FROM downloads INDEXED BY downloads_queue WHERE state = 'queued'";
 
 /**
@@ -51,21 +52,12 @@ export function place(store: Store, id: string): number | undefined {
  */
 export function places(store: Store, ids: readonly string[]): Map<string, number> {
   if (ids.length === 0) return new Map();
-  const sql = `${SPOT} AND id IN (SELECT value FROM json_each(?)) ORDER BY priority DESC, position, n`;
-  const spots = store.all<Spot>(sql, JSON.stringify(ids));
-  const found = new Map<string, number>();
-  let before: Spot | undefined;
-  let place = 0;
-  for (const spot of spots) {
-    place += before ? steps(store, before, spot) : ahead(store, spot) + 1;
-    found.set(spot.id, place);
-    before = spot;
-  }
-  return found;
+  const spots = store.all<Spot>(`${SPOT} AND id IN (SELECT value FROM json_each(?))`, JSON.stringify(ids));
+  return new Map(spots.sort(inLine).map((spot) => [spot.id, store.anchor.placeOf(store, spot)]));
 }
 
-const isBefore = (a: Spot, b: Spot): boolean =>
-  (b.priority - a.priority || a.position - b.position || a.n - b.n) < 0;
+const inLine = (a: Spot, b: Spot): number => b.priority - a.priority || a.position - b.position || a.n - b.n;
+const isBefore = (a: Spot, b: Spot): boolean => inLine(a, b) < 0;
 
 /** How many come before it. */
 function ahead(store: Store, { priority, position, n }: Spot): number {

@@ -122,6 +122,9 @@ async function everyMethod(db: Database): Promise<void> {
   for (const to of [{ before: b.id }, { after: b.id }, { position: 1 }, { position: 9 }])
     await db.move(c.id, to);
   await db.place(a.id);
+  await db.places([a.id, b.id, c.id]);
+  await db.update(b.id, {}, { priority: 1 });
+  await db.places([a.id, b.id, c.id]);
   await db.setIntent(a.id, ["queued"], null);
   await db.update(a.id, { states: ["queued"] }, { priority: 1, total: 5, bytes: 1 });
   await db.claim("me", 0, 1);

@@ -6,28 +6,34 @@ import { timesOf } from "./gauge.ts";
 /** Adds on their way at once while the queue is filled. */
 export const AT_ONCE = 16;
 
-/** Does it for every index, `AT_ONCE` at a time. */
-export async function inLanes(count: number, work: (index: number) => Promise<void>): Promise<void> {
+/** Does it for every index, `AT_ONCE` at a time, or until time is up; how many were done. */
+export async function inLanes(
+  count: number,
+  work: (index: number) => Promise<void>,
+  withinMs = Number.POSITIVE_INFINITY,
+): Promise<number> {
+  const deadline = performance.now() + withinMs;
   let next = 0;
   const lane = async (): Promise<void> => {
-    for (let index = next++; index < count; index = next++) await work(index);
+    while (next < count && performance.now() < deadline) await work(next++);
   };
   await Promise.all(Array.from({ length: AT_ONCE }, lane));
+  return next;
 }
 
-/** Adds that many; how many a second. */
+/** Adds that many, or as many as fit into the time; how many, and how many a second. */
 export async function fill(
   daemon: Daemon,
   url: string,
   count: number,
-  say: (line: string) => void = () => {},
-): Promise<number> {
+  withinMs?: number,
+): Promise<{ added: number; perSecond: number }> {
   const begun = performance.now();
-  await inLanes(count, async (index) => {
+  const add = async (index: number): Promise<void> => {
     await daemon.begin({ url: `${url}?${index}`, model_id: `queued/${index}` });
-    if ((index + 1) % 20_000 === 0) say(`${index + 1} of ${count} queued`);
-  });
-  return count / ((performance.now() - begun) / 1000);
+  };
+  const added = await inLanes(count, add, withinMs);
+  return { added, perSecond: added / ((performance.now() - begun) / 1000) };
 }
 
 /** Pages as clients ask for them: the first, one from the middle, by state, by text. */

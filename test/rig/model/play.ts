@@ -148,8 +148,8 @@ const sameAnswers = (a: readonly Answer[], b: readonly Answer[]): boolean =>
 async function rest(system: System, wanted: ReadonlySet<string>, where: string): Promise<string> {
   const deadline = performance.now() + REST_MS;
   for (;;) {
-    const { items, order } = await system.view();
-    const look = seen(items, order);
+    const { items, order, settings } = await system.view();
+    const look = seen(items, order, settings);
     if (wanted.has(look)) return look;
     if (performance.now() > deadline)
       throw new Difference(

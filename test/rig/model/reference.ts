@@ -212,6 +212,29 @@ export function arrive(world: World, source: number, state: "completed" | "faile
 export const end = (world: World): World =>
   running(world).reduce((rest, { n }) => withItem(rest, n, { state: "queued" }), world);
 
+interface Both {
+  world: World;
+  answers: [Answer, Answer];
+}
+
+/**
+ * What no order of the two explains and yet is right: two who cancel the same are both told that it is cancelled, and
+ * who retries what another one has just added anew is told that it is there.
+ */
+function excused(world: World, a: Command, b: Command): Both[] {
+  if (a.do === "cancel" && b.do === "cancel" && a.name === b.name) {
+    const { world: left, answer } = apply(world, a);
+    return answer === "ok" ? [{ world: settle(left), answers: ["ok", "ok"] }] : [];
+  }
+  const [retry, other] = a.do === "retry" ? [a, b] : [b, a];
+  if (retry.do !== "retry" || other.do !== "add") return [];
+  const item = find(world, retry.name);
+  const added = apply(world, other);
+  if (!item || !isFinished(item) || !clash(added.world, item)) return [];
+  const answers: [Answer, Answer] = retry === a ? ["taken", added.answer] : [added.answer, "taken"];
+  return [{ world: settle(added.world), answers }];
+}
+
 /** All that can come of two commands given at once, with every number of claims in between. */
 export function together(
   world: World,
@@ -223,6 +246,7 @@ export function together(
     return claims(one.world).map((between) => ({ one: one.answer, two: apply(between, second) }));
   };
   return [
+    ...excused(world, a, b),
     ...inOrder(a, b).map(({ one, two }) => ({
       world: settle(two.world),
       answers: [one, two.answer] as [Answer, Answer],
@@ -237,9 +261,13 @@ export function together(
 export type Shown = Pick<Item, "name" | "source" | "state" | "priority">;
 
 /** What can be seen of a world, as text: two are equal when this is. */
-export function seen(items: readonly Shown[], order: readonly number[]): string {
+export function seen(
+  items: readonly Shown[],
+  order: readonly number[],
+  { slots, held }: Pick<World, "slots" | "held">,
+): string {
   const all = items.map(({ name, source, state, priority }) => `${name}=${source} ${state} ${priority}`);
-  return `${all.join("; ")} | ${order.join(" ")}`;
+  return `${all.join("; ")} | ${order.join(" ")} | ${slots} at once${held ? ", held" : ""}`;
 }
 
 /** The same of the reference's own world: places in the queue are given by the order of creation. */
@@ -247,4 +275,5 @@ export const seenOf = (world: World): string =>
   seen(
     world.items,
     line(world).map(({ n }) => world.items.findIndex((item) => item.n === n)),
+    world,
   );

@@ -4,13 +4,14 @@ import { join } from "node:path";
 import { DownloadError } from "../../../src/core/errors.ts";
 import { type Answer as ApiAnswer, type Daemon, startDaemon } from "../../support/daemon.ts";
 import { openProduct, type Product } from "../../support/product.ts";
-import type { Answer, Command, Item, Shown } from "./reference.ts";
+import type { Answer, Command, Item, Shown, World } from "./reference.ts";
 
 export interface View {
   /** In the order of creation. */
   items: Shown[];
   /** Those that wait, the next one first, by their index. */
   order: number[];
+  settings: Pick<World, "slots" | "held">;
 }
 
 export interface System extends AsyncDisposable {
@@ -44,7 +45,7 @@ interface Row {
 /** Sub-states of an attempt are one here: where it is in them depends on the moment. */
 const RUNNING = new Set(["downloading", "verifying", "creating_engine"]);
 
-function viewOf({ prefix }: Scene, rows: readonly Row[]): View {
+function viewOf({ prefix }: Scene, rows: readonly Row[], settings: View["settings"]): View {
   const items = rows.map(({ name, url, state, priority }) => ({
     name: name.startsWith(prefix) ? name.slice(prefix.length) : name,
     source: Number(/s(\d+)\.bin$/.exec(url)?.[1]),
@@ -52,7 +53,8 @@ function viewOf({ prefix }: Scene, rows: readonly Row[]): View {
     priority,
   }));
   const waiting = rows.flatMap(({ place }, index) => (place === null ? [] : [{ place, index }]));
-  return { items, order: waiting.sort((a, b) => a.place - b.place).map(({ index }) => index) };
+  const order = waiting.sort((a, b) => a.place - b.place).map(({ index }) => index);
+  return { items, order, settings };
 }
 
 const LOOK_AGAIN_MS = 25;
@@ -112,11 +114,13 @@ export class CoreSystem implements System {
   }
 
   async view(): Promise<View> {
-    const { items } = await this.#product.downloads.list({}, { limit: 1000 });
+    const { downloads } = this.#product;
+    const { items } = await downloads.list({}, { limit: 1000 });
     const rows = items.map(({ modelId, source, state, priority, place }) => {
       return { name: modelId, url: source.url, state, priority, place };
     });
-    return viewOf(this.scene, rows);
+    const { maxConcurrent, paused } = downloads.settings();
+    return viewOf(this.scene, rows, { slots: maxConcurrent, held: paused });
   }
 
   changed(): Promise<void> {
@@ -220,7 +224,8 @@ export class DaemonSystem implements System {
         place: it.position ?? null,
       };
     });
-    return viewOf(this.scene, rows);
+    const { max_concurrent, paused } = await this.daemon.must("GET", "/v1/settings");
+    return viewOf(this.scene, rows, { slots: max_concurrent, held: paused });
   }
 
   changed(): Promise<void> {
