@@ -14,7 +14,7 @@ import { DownloadError } from "./errors.ts";
 import type { Snapshot } from "./feed.ts";
 import type { KeyedLock } from "./keyed-lock.ts";
 import type { Engine, StartRequest } from "./ports.ts";
-import { allRows, findPresent, isSameContent } from "./present.ts";
+import { allRows, findPresent, isSameContent, type Present } from "./present.ts";
 
 /** What an engine is to be made of: something to download, or a file of ours (`DiskFiles.locate`). */
 export type EngineOrigin = { request: StartRequest } | { path: string };
@@ -54,11 +54,30 @@ export class EngineRequests {
    */
   async add(spec: EngineSpec, origin: EngineOrigin): Promise<EngineAnswer> {
     checkModelId(spec.engineId, "engine_id");
-    if ("path" in origin) return this.#ids.run(spec.engineId, () => this.#fromFile(spec, origin.path));
+    if ("path" in origin) {
+      await this.#refuseBusy(spec.engineId, async (engine) => {
+        if (engine.path !== origin.path) await refuseKept(this.#tools, engine);
+      });
+      return this.#ids.run(spec.engineId, () => this.#fromFile(spec, origin.path));
+    }
     const labels = { ...origin.request.labels, engine_id: spec.engineId };
     const request = { modelId: spec.engineId, ...origin.request, engine: spec, labels };
     const judged = judge(this.#tools.sources, this.#defaults(), request);
+    await this.#refuseBusy(spec.engineId, () => this.#findFor(spec.engineId, judged));
     return this.#ids.run(spec.engineId, () => this.#fromSource(spec, request, judged));
+  }
+
+  /** Loading takes minutes: another model under that id is refused at once, not when its turn comes. */
+  async #refuseBusy(engineId: string, check: (engine: Engine) => Promise<unknown>): Promise<void> {
+    const engine = await this.#tools.db.engine(engineId);
+    if (engine?.state === "loading") await check(engine);
+  }
+
+  /** What is asked for, when it is there; refuses an id that belongs to another model. */
+  async #findFor(engineId: string, judged: Judged): Promise<Present | undefined> {
+    const present = await findPresent(this.#tools, judged);
+    await checkEngine(this.#tools, engineId, judged.ref, judged.layout, present?.path);
+    return present;
   }
 
   async #fromFile(spec: EngineSpec, path: string): Promise<EngineAnswer> {
@@ -75,8 +94,7 @@ export class EngineRequests {
     const awaited = await this.#tools.db.byEngineId(engineId);
     if (awaited && !isSameContent(awaited.source, judged.ref)) throw waiting(engineId, awaited);
     if (awaited) return this.#goOn(awaited);
-    const present = await findPresent(this.#tools, judged);
-    await checkEngine(this.#tools, engineId, judged.ref, judged.layout, present?.path);
+    const present = await this.#findFor(engineId, judged);
     if (present) return this.#create(spec, present.path, present.downloadId);
     const partial = await this.#goOnWithPartial(spec, request, judged);
     const { download, created } = await this.#verbs.start(request);
@@ -120,8 +138,7 @@ export class EngineRequests {
     if (before && before.path === path && isReady(before, spec))
       return { outcome: "created", engine: before, warnings: [] };
     const warnings: string[] = [];
-    const never = new AbortController().signal;
-    const engine = await engines.create(spec, path, downloadId, never, (text) => warnings.push(text));
+    const engine = await engines.add(spec, path, downloadId, (text) => warnings.push(text));
     return { outcome: "created", engine, warnings };
   }
 }

@@ -16,10 +16,26 @@ interface Work {
   done: Promise<unknown>;
 }
 
+interface Making {
+  spec: EngineSpec;
+  path: string;
+  downloadId: string | null;
+  warn: (text: string) => void;
+  among?: readonly string[];
+  /** Whether there is a record before it is ready. */
+  isShown: boolean;
+}
+
+/** What is known of an engine while it is made. */
+const UNKNOWN = { state: "loading", endpoint: null, details: null } as const;
+
 /** Ended because a later command or our own exit overtook it. */
 class Overtaken extends Error {
   override readonly name = "Overtaken";
 }
+
+const STOPPED = "The engine was stopped before it was ready.";
+const CLOSING = "The service ends before the engine is ready; when it runs again it goes on with it.";
 
 type Change = Partial<Pick<Engine, "state" | "endpoint" | "error">>;
 
@@ -42,8 +58,9 @@ export class Engines {
   /** Starts again what was loaded and went with the last process. Does not wait until they are ready. */
   async open(): Promise<void> {
     for (const { engineId, runtime, state } of await this.list()) {
-      if (state !== "loaded" && state !== "loading") continue;
-      if (this.#tools.runtimes.find((r) => r.name === runtime)?.resident !== true) continue;
+      const known = this.#tools.runtimes.find((r) => r.name === runtime);
+      // What was being loaded goes on with any runtime; what was loaded went with us only with some.
+      if (!known || (state !== "loading" && !(state === "loaded" && known.resident))) continue;
       await this.#write(engineId, { state: "loading", endpoint: null, error: null });
       void this.start(engineId).catch((error) =>
         this.#tools.log.warn("an engine could not be started again", {
@@ -57,7 +74,7 @@ export class Engines {
   /** Ends everything that runs; the rows keep the wish that it does. */
   async close(): Promise<void> {
     this.#closed = true;
-    for (const { controller } of this.#work.values()) controller.abort(new Overtaken("closing"));
+    for (const { controller } of this.#work.values()) controller.abort(new Overtaken(CLOSING));
     await Promise.all(this.#tools.runtimes.map((runtime) => runtime.close?.()));
     await Promise.allSettled([...this.#work.values()].map(({ done }) => done));
   }
@@ -71,8 +88,8 @@ export class Engines {
   }
 
   /**
-   * Makes an engine of a file or folder; its record is kept once it is there. One of the same id is replaced.
-   * Of a folder only the files of `among` count, when given.
+   * Makes an engine of a file or folder that a download has brought; its record is kept once it is there, until then
+   * the download tells of it. One of the same id is replaced. Of a folder only the files of `among` count, when given.
    * Throws `engine_failed`, or the signal's reason; nothing is left running then.
    */
   create(
@@ -83,27 +100,20 @@ export class Engines {
     warn: (text: string) => void = () => {},
     among?: readonly string[],
   ): Promise<Engine> {
-    return this.#one(spec.engineId, async (overtaken) => {
-      const runtime = this.#runtimeFor(spec.inferenceEngine);
-      const before = await this.get(spec.engineId);
-      if (before) await this.#halt(before);
-      const both = AbortSignal.any([signal, overtaken]);
-      try {
-        const report = await runtime.create(spec, path, both, among);
-        for (const warning of report.warnings) warn(warning);
-        return await this.#keep(runtime, spec, path, downloadId, report, before);
-      } catch (thrown) {
-        const error = signal.aborted ? undefined : failure(thrown);
-        // At our own exit the row keeps the wish, as everywhere.
-        if (before && !this.#closed)
-          await this.#write(spec.engineId, {
-            state: error ? "failed" : "stopped",
-            endpoint: null,
-            error: error?.message ?? null,
-          });
-        throw error ?? signal.reason;
-      }
-    });
+    return this.#make({ spec, path, downloadId, warn, isShown: false, ...(among && { among }) }, signal);
+  }
+
+  /**
+   * The same for what is on disk already, where nothing else tells of it: its record is there from the beginning on,
+   * as `loading`, and what is stopped meanwhile keeps it. What could not be made leaves none.
+   */
+  add(
+    spec: EngineSpec,
+    path: string,
+    downloadId: string | null,
+    warn: (text: string) => void = () => {},
+  ): Promise<Engine> {
+    return this.#make({ spec, path, downloadId, warn, isShown: true }, new AbortController().signal);
   }
 
   /** Ready when it resolves; one that is loaded stays as it is. Throws `engine_failed`, `download_not_found`. */
@@ -119,8 +129,8 @@ export class Engines {
         const { file } = engine.details ?? {};
         const report = await runtime.create(spec, file ?? engine.path, overtaken);
         const details = report.details && { ...(file !== undefined && { file }), ...report.details };
-        const { state, endpoint } = report;
-        return await this.#write(id, { state, endpoint, details, error: null });
+        const { state, endpoint, modelType } = report;
+        return await this.#write(id, { state, endpoint, details, modelType, error: null });
       } catch (thrown) {
         if (this.#closed) throw failure(thrown);
         const error = failure(thrown);
@@ -133,6 +143,8 @@ export class Engines {
 
   /** Ends what runs and keeps the record. Stopping a stopped one changes nothing. Throws `download_not_found`. */
   async stop(id: string): Promise<Engine> {
+    // Without a record it is its download that is to be cancelled.
+    await this.#must(id);
     await this.#overtake(id);
     return this.#one(id, async () => {
       const engine = await this.#must(id);
@@ -144,6 +156,7 @@ export class Engines {
 
   /** Ends what runs, takes out what the runtime keeps elsewhere, forgets the record. The model file stays. */
   async remove(id: string): Promise<boolean> {
+    if (!(await this.get(id))) return false;
     await this.#overtake(id);
     return this.#one(id, async () => {
       const engine = await this.get(id);
@@ -165,7 +178,7 @@ export class Engines {
   #one<T>(id: string, act: (overtaken: AbortSignal) => Promise<T>): Promise<T> {
     const before = this.#work.get(id)?.done;
     const controller = new AbortController();
-    if (this.#closed) controller.abort(new Overtaken("closing"));
+    if (this.#closed) controller.abort(new Overtaken(CLOSING));
     const run = async (): Promise<T> => {
       await before?.catch(() => {});
       return act(controller.signal);
@@ -182,7 +195,7 @@ export class Engines {
 
   async #overtake(id: string): Promise<void> {
     const work = this.#work.get(id);
-    work?.controller.abort(new Overtaken("stopped"));
+    work?.controller.abort(new Overtaken(STOPPED));
     await work?.done.catch(() => {});
   }
 
@@ -190,12 +203,46 @@ export class Engines {
     await this.#tools.runtimes.find((r) => r.name === engine.runtime)?.stop?.(engine);
   }
 
+  #make(making: Making, signal: AbortSignal): Promise<Engine> {
+    const { spec, path, warn, among, isShown } = making;
+    return this.#one(spec.engineId, async (overtaken) => {
+      const runtime = this.#runtimeFor(spec.inferenceEngine);
+      const before = await this.get(spec.engineId);
+      if (before) await this.#halt(before);
+      if (isShown) await this.#keep(runtime, making, { ...UNKNOWN, modelType: spec.modelType }, before);
+      const both = AbortSignal.any([signal, overtaken]);
+      try {
+        const report = await runtime.create(spec, path, both, among);
+        for (const warning of report.warnings) warn(warning);
+        return await this.#keep(runtime, making, report, before);
+      } catch (thrown) {
+        const error = signal.aborted ? undefined : failure(thrown);
+        // At our own exit the row keeps the wish, as everywhere.
+        if (!this.#closed) await this.#undo(making, before, error, overtaken.aborted);
+        throw error ?? signal.reason;
+      }
+    });
+  }
+
+  /** It could not be made, or was not to be any more. */
+  async #undo(
+    { spec, isShown }: Making,
+    before: Engine | undefined,
+    error: DownloadError | undefined,
+    isOvertaken: boolean,
+  ): Promise<void> {
+    const { db } = this.#tools;
+    if (isShown && isOvertaken) await this.#write(spec.engineId, { state: "stopped" });
+    else if (before) {
+      const state = error ? "failed" : "stopped";
+      await db.putEngine({ ...before, state, endpoint: null, error: error?.message ?? null });
+    } else if (isShown) await db.deleteEngine(spec.engineId);
+  }
+
   async #keep(
     runtime: EngineRuntime,
-    spec: EngineSpec,
-    path: string,
-    downloadId: string | null,
-    { state, endpoint, details, modelType }: EngineReport,
+    { spec, path, downloadId }: Making,
+    { state, endpoint, details, modelType }: Omit<EngineReport, "warnings">,
     before: Engine | undefined,
   ): Promise<Engine> {
     const createdAt = before?.createdAt ?? this.#tools.clock.now();
@@ -264,9 +311,7 @@ const specOf = (engine: Engine): EngineSpec => {
 /** Whatever a runtime throws is the engine's failure, never `internal`. */
 function failure(thrown: unknown): DownloadError {
   if (thrown instanceof Overtaken)
-    return new DownloadError("engine_failed", "The engine was stopped before it was ready.", {
-      cause: thrown,
-    });
+    return new DownloadError("engine_failed", thrown.message, { cause: thrown });
   const error = toDownloadError(thrown);
   return error.code === "engine_failed"
     ? error

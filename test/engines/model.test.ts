@@ -29,6 +29,16 @@ function safetensors(header: object | string, data: number): Buffer {
   return Buffer.concat([u64(json.length), json, Buffer.alloc(data)]);
 }
 
+/** One pair and one tensor of four F32, as a machine of the other byte order writes them. */
+function bigEndian(): Buffer {
+  const swapped = (...parts: Buffer[]): Buffer => Buffer.concat(parts.map((part) => part.reverse()));
+  const string = (value: string): Buffer => Buffer.concat([swapped(u64(value.length)), Buffer.from(value)]);
+  const counts = swapped(u32(3), u64(1), u64(1));
+  const entry = Buffer.concat([string("general.architecture"), swapped(u32(8)), string("llama")]);
+  const tensor = Buffer.concat([string("w"), swapped(u32(1), u64(4), u32(0), u64(0))]);
+  return Buffer.concat([Buffer.from("GGUF"), counts, entry, tensor, Buffer.alloc(31 + 16)]);
+}
+
 const TENSOR = { dtype: "BF16", shape: [4, 8], data_offsets: [0, 64] };
 
 describe("A16 register reads GGUF", () => {
@@ -108,8 +118,10 @@ describe("A16 register reads GGUF", () => {
 
   test("A23 a header that says nothing leaves the guess", async () => {
     using dir = tempDir("model");
-    const path = writeModel(dir.at("m.gguf"), {});
+    const path = dir.at("m.safetensors");
+    writeFileSync(path, safetensors({ w: TENSOR }, 64));
     expect((await look(path, { modelType: "embedding" })).modelType).toBe("embedding");
+    expect((await look(path, { modelType: "llm" })).modelType).toBe("llm");
   });
 
   test("an encoder has no KV cache; without a file type the weights tell the quantization", async () => {
@@ -144,15 +156,11 @@ describe("A16 register reads GGUF", () => {
       (await look(writeModel(dir.at("2.gguf"), { pairs: LLAMA, version: 2 }))).details?.architecture,
     ).toBe("llama");
     expect(await refusal(writeModel(dir.at("4.gguf"), { version: 4 }))).toContain("unknown GGUF version (4)");
-    const be = Buffer.alloc(24 + 8 + 1 + 4 + 4);
-    be.write("GGUF");
-    be.writeUInt32BE(3, 4);
-    be.writeBigUInt64BE(1n, 16);
-    be.writeBigUInt64BE(1n, 24);
-    be.write("k", 32);
-    be.writeUInt32BE(4, 33);
-    writeFileSync(dir.at("be.gguf"), be);
-    expect((await look(dir.at("be.gguf"))).details).toMatchObject({ format: "gguf", parameterCount: 0 });
+    writeFileSync(dir.at("be.gguf"), bigEndian());
+    expect((await look(dir.at("be.gguf"))).details).toMatchObject({
+      architecture: "llama",
+      parameterCount: 4,
+    });
   });
 
   test("A17 the shards of a set are one model; a missing one is told", async () => {

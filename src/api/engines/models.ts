@@ -85,6 +85,8 @@ const ADD: Operation = {
   id: "addModel",
   tag: "models",
   summary: "Add a model, which is downloaded first when it is not there",
+  description:
+    "What is on disk is answered when it is ready. Until then it is shown with `state: loading`, and can be removed.",
   body: { schema: AddModelSchema, example: MODEL_BODY },
   answers: {
     201: {

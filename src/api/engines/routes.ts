@@ -80,6 +80,8 @@ const ADD: Operation = {
   id: "addEngine",
   tag: "engines",
   summary: "Make an engine of a model, which is downloaded first when it is not there",
+  description:
+    "What is on disk is answered when it is ready. Until then it is shown with `state: loading`, and can be removed.",
   body: { schema: { ...AddEngineSchema, required: ["engine_id", "model_path"] }, example: ENGINE_BODY },
   answers: {
     201: {

@@ -5,6 +5,7 @@ import { guessModelType } from "../../core/admission.ts";
 import type { EngineSpec } from "../../core/download.ts";
 import { DownloadError } from "../../core/errors.ts";
 import type { ModelDetails } from "../../core/ports.ts";
+import { architectureOf, refuseCompanion } from "./companion.ts";
 import { type ModelConfig, readConfig } from "./config.ts";
 import { EMBEDDING_FAMILIES } from "./families.ts";
 import { type ModelFiles, modelFiles } from "./files.ts";
@@ -110,6 +111,7 @@ async function describe(
   if (format === "gguf") {
     const headers: GgufHeader[] = [];
     for (const file of files.all) headers.push(await readGguf(file, signal));
+    refuseCompanion(headers, files.all.length >= files.expected);
     return describeGguf(headers, await totalSize(files.all), context);
   }
   const config = await readConfig(dirname(files.first));
@@ -138,8 +140,7 @@ function describeGguf(headers: readonly GgufHeader[], size: number, context: num
     const value = pairs.get(key);
     return typeof value === "number" && Number.isFinite(value) && value >= 0 ? value : null;
   };
-  const named = pairs.get("general.architecture");
-  const architecture = typeof named === "string" && named !== "" ? named : null;
+  const architecture = architectureOf(pairs);
   const contextLength = number(`${architecture}.context_length`);
   const type = number("general.file_type");
   const quantization = type === null ? undefined : FILE_TYPES[type & ~FILE_TYPE_GUESSED];
