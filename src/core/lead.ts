@@ -109,6 +109,7 @@ async function chooseNames(attempt: Attempt): Promise<PlanInput> {
     repo: repo ?? source.repo ?? null,
     files: attempt.files,
     taken: async (path) => foreign.has(path) || (await belongsToAnother(attempt, path)),
+    ours: (path) => wasBrought(attempt, path),
   };
   for (;;) {
     attempt.plan = await storage.plan(input);
@@ -150,6 +151,15 @@ async function belongsToAnother(attempt: Attempt, path: string): Promise<boolean
     const owner = await tools.db.get(file.downloadId);
     if (!owner || !isFinished(owner.state) || contentKey(owner.source) !== contentKey(row.source))
       return true;
+  }
+  return false;
+}
+
+/** Whether an earlier download of the same source has brought what has this name. */
+async function wasBrought({ row, tools }: Attempt, path: string): Promise<boolean> {
+  for (const { downloadId, state } of await tools.db.filesByTarget(path)) {
+    const owner = state === "done" ? await tools.db.get(downloadId) : undefined;
+    if (owner && contentKey(owner.source) === contentKey(row.source)) return true;
   }
   return false;
 }

@@ -23,6 +23,8 @@ export interface PlanInput {
   files: readonly Pick<File, "id" | "path" | "size" | "digest" | "target">[];
   /** True when this path belongs to, or is planned by, another download (another source's file: A18). */
   taken(path: string): Promise<boolean>;
+  /** True when an earlier download of the same source has put this path there. */
+  ours?(path: string): Promise<boolean>;
   /** Only the names it has are asked for: none is kept for it. */
   lookOnly?: true;
 }

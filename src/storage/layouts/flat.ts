@@ -89,10 +89,26 @@ export class FlatLayout implements Layout {
     for (let n = 1; n <= MOST_NAMES; n++) {
       const folder = n === 1 ? base : `${base}-${n}`;
       const exists = (await ifThere(this.#directories.disk.lstat(folder))) !== undefined;
-      if (n > 1 && exists) continue;
+      if (n > 1 && exists && !(await this.#isCopy(input, folder))) continue;
       if (await this.#areFree(input, folder, exists)) return { folder, free: true };
     }
     throw noName(base);
+  }
+
+  /**
+   * Whether a numbered folder is one of what is asked for: an earlier download of it has brought some of it there, or all
+   * of it is there by name and size. Any other one may be the place of another repository.
+   */
+  async #isCopy(input: PlanInput, folder: string): Promise<boolean> {
+    let isWhole = true;
+    for (const { path, size } of input.files) {
+      const wanted = join(folder, path);
+      if (await input.ours?.(wanted)) return true;
+      if (!isWhole) continue;
+      const there = await onDisk("look at", wanted, () => ifThere(this.#directories.disk.lstat(wanted)));
+      isWhole = there?.isFile() === true && there.size === size;
+    }
+    return isWhole;
   }
 
   async #areFree(input: PlanInput, folder: string, exists: boolean): Promise<boolean> {
