@@ -8,7 +8,10 @@ import type { ManifestFile, Target } from "./ports.ts";
  */
 export async function adoptPresent(attempt: Attempt): Promise<string[]> {
   const strange: string[] = [];
-  for (const file of attempt.files) {
+  // What stands nowhere yet stays together: one strange file, and all of it goes elsewhere (A17).
+  const isNewSet = attempt.files.length > 1 && attempt.files.every(({ target }) => target === null);
+  // The small ones tell soonest that this is not the place.
+  for (const file of attempt.files.toSorted((a, b) => (a.size ?? 0) - (b.size ?? 0))) {
     const target = attempt.plan.targets.get(file.id);
     if (!target) continue;
     const present = attempt.plan.present?.get(file.id);
@@ -23,8 +26,22 @@ export async function adoptPresent(attempt: Attempt): Promise<string[]> {
     }
     if (file.state === "done" && stored.size === file.size) continue;
     if (await adoptFile(attempt, file, target)) continue;
-    if (target.role === undefined) strange.push(target.path);
-    else await giveUp(attempt, file, target);
+    if (target.role !== undefined) {
+      await giveUp(attempt, file, target);
+      continue;
+    }
+    strange.push(target.path);
+    if (isNewSet) return takeBack(attempt, strange);
+  }
+  return strange;
+}
+
+/** None of the files is taken for one of this download after all. */
+async function takeBack<T>(attempt: Attempt, strange: T): Promise<T> {
+  for (const file of attempt.files.filter(({ state }) => state === "done")) {
+    await markMissing(attempt, file);
+    file.target = null;
+    await attempt.tools.db.updateFile(file.id, { target: null });
   }
   return strange;
 }

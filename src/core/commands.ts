@@ -1,8 +1,9 @@
 import type { Tools } from "./attempt.ts";
 import type { Board } from "./board.ts";
-import { type Download, isFinished, isRunning, type State, UNFINISHED } from "./download.ts";
+import { type Download, type File, isFinished, isRunning, type State, UNFINISHED } from "./download.ts";
 import { DownloadError } from "./errors.ts";
 import type { Runner } from "./runner.ts";
+import { discardPartials } from "./settle.ts";
 
 /** A command answers when the row has moved, or after this long (A21). */
 const COMMAND_MS = 2000;
@@ -88,6 +89,7 @@ export class Commands {
       if (row.state === "queued") return row.notBefore === null || this.#hurry(row);
       if (isFinished(row.state)) {
         await this.#refuseTaken(row);
+        await this.#giveWay(row);
         await this.#freshFiles(row);
       }
       return this.#move(row, "queued", fresh);
@@ -176,6 +178,17 @@ export class Commands {
     throw new DownloadError("model_id_conflict", `'${row.modelId}' is already downloading again.`, {
       param: "model_id",
     });
+  }
+
+  /** A name that another download has taken up since this one ended stays there, also while that one does not run. */
+  async #giveWay(row: Download): Promise<void> {
+    const { db } = this.#tools;
+    const lost: File[] = [];
+    for (const file of await db.files(row.id)) {
+      const owners = file.target === null ? [] : await db.filesByTarget(file.target);
+      if (owners.some(({ downloadId, state }) => downloadId !== row.id && state !== "done")) lost.push(file);
+    }
+    await discardPartials(this.#tools, row, lost);
   }
 
   /** What failed is tried again; a list that may have changed at the hub is asked for anew. */

@@ -5,6 +5,7 @@ import { contentKey, type File, isFinished } from "./download.ts";
 import { DownloadError, toDownloadError } from "./errors.ts";
 import { fetchFile } from "./file-attempt.ts";
 import type { PlanInput } from "./ports.ts";
+import { discardPartials } from "./settle.ts";
 
 const SPACE_LOOK_MS = 500;
 /** Files of one download that are fetched at the same time; their connections are bounded by the transfer's permits. */
@@ -91,6 +92,15 @@ function newFile(
 
 /** Final names for all files. A name whose file turns out to be somebody else's is passed over for the next one (A18). */
 async function planTargets(attempt: Attempt): Promise<PlanInput> {
+  try {
+    return await chooseNames(attempt);
+  } finally {
+    // They stand in the database, or it has come to nothing.
+    attempt.tools.storage.release(attempt.row.id);
+  }
+}
+
+async function chooseNames(attempt: Attempt): Promise<PlanInput> {
   const { storage, journal } = attempt.tools;
   const foreign = new Set<string>();
   const { id, modelId, source, layout, commit, repo } = attempt.row;
@@ -99,6 +109,7 @@ async function planTargets(attempt: Attempt): Promise<PlanInput> {
     repo: repo ?? source.repo ?? null,
     files: attempt.files,
     taken: async (path) => foreign.has(path) || (await belongsToAnother(attempt, path)),
+    ours: (path) => wasBrought(attempt, path),
   };
   for (;;) {
     attempt.plan = await storage.plan(input);
@@ -106,8 +117,13 @@ async function planTargets(attempt: Attempt): Promise<PlanInput> {
     if (strange.length === 0) break;
     for (const path of strange) foreign.add(path);
   }
+  const planned = (file: File) => attempt.plan.targets.get(file.id)?.path ?? null;
+  await giveUpNames(
+    attempt,
+    attempt.files.filter((f) => f.target !== null && f.target !== planned(f)),
+  );
   for (const file of attempt.files) {
-    const target = attempt.plan.targets.get(file.id)?.path ?? null;
+    const target = planned(file);
     if (file.target === target) continue;
     file.target = target;
     journal.note(file.id, { target });
@@ -115,6 +131,16 @@ async function planTargets(attempt: Attempt): Promise<PlanInput> {
   await journal.flush();
   await attempt.write({ localPath: attempt.plan.localPath });
   return input;
+}
+
+/** What these files have under names that went to others belongs to nothing any more. */
+async function giveUpNames(attempt: Attempt, moved: readonly File[]): Promise<void> {
+  await discardPartials(attempt.tools, attempt.row, moved);
+  for (const file of moved.filter(({ state, bytes }) => state !== "done" && bytes > 0)) {
+    attempt.meter.bytes -= file.bytes;
+    Object.assign(file, { bytes: 0, validator: null });
+    attempt.warn(`${file.path}: started again from the beginning (its name belongs to another file by now)`);
+  }
 }
 
 /** The same file, or what an earlier download of the same source left, is no stranger's: it is looked at, and kept when right. */
@@ -125,6 +151,15 @@ async function belongsToAnother(attempt: Attempt, path: string): Promise<boolean
     const owner = await tools.db.get(file.downloadId);
     if (!owner || !isFinished(owner.state) || contentKey(owner.source) !== contentKey(row.source))
       return true;
+  }
+  return false;
+}
+
+/** Whether an earlier download of the same source has brought what has this name. */
+async function wasBrought({ row, tools }: Attempt, path: string): Promise<boolean> {
+  for (const { downloadId, state } of await tools.db.filesByTarget(path)) {
+    const owner = state === "done" ? await tools.db.get(downloadId) : undefined;
+    if (owner && contentKey(owner.source) === contentKey(row.source)) return true;
   }
   return false;
 }

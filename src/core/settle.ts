@@ -1,6 +1,6 @@
 import type { Tools } from "./attempt.ts";
 import type { Board } from "./board.ts";
-import { type Download, isFinished, RUNNING } from "./download.ts";
+import { type Download, type File, isFinished, RUNNING } from "./download.ts";
 import { type DownloadError, MOST_ATTEMPTS, toDownloadError } from "./errors.ts";
 import type { DownloadPatch } from "./ports.ts";
 import { retryDelay } from "./retry.ts";
@@ -121,9 +121,12 @@ export async function doneBytes(tools: Tools, row: Download): Promise<number> {
   return files.reduce((sum, f) => sum + (f.state === "done" ? f.bytes : 0), 0);
 }
 
-/** Removes the partial files of a download and what was known of them. Finished files of it stay. */
-export async function discardPartials(tools: Tools, row: Download): Promise<void> {
-  const files = await tools.db.files(row.id);
+/**
+ * Removes the partial files of a download (of `some` of its files), what was known of them, and their names, which are
+ * free for others then. Finished files of it stay.
+ */
+export async function discardPartials(tools: Tools, row: Download, some?: readonly File[]): Promise<void> {
+  const files = some ?? (await tools.db.files(row.id));
   const partial = files.filter((f) => f.state !== "done" && f.target !== null);
   if (partial.length === 0) return;
   try {
@@ -134,13 +137,16 @@ export async function discardPartials(tools: Tools, row: Download): Promise<void
       repo: row.repo,
       files,
       taken,
+      lookOnly: true,
     });
     for (const file of partial) {
       const target = plan.targets.get(file.id);
       if (target) await tools.storage.discard(target);
       await tools.db.dropReceipts(file.id);
     }
-    await tools.db.updateFiles(partial.map((f) => ({ id: f.id, patch: { bytes: 0, validator: null } })));
+    await tools.db.updateFiles(
+      partial.map((f) => ({ id: f.id, patch: { bytes: 0, validator: null, target: null } })),
+    );
   } catch (error) {
     tools.log.warn("could not remove partial data", { id: row.id, error: String(error) });
   }

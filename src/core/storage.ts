@@ -23,6 +23,10 @@ export interface PlanInput {
   files: readonly Pick<File, "id" | "path" | "size" | "digest" | "target">[];
   /** True when this path belongs to, or is planned by, another download (another source's file: A18). */
   taken(path: string): Promise<boolean>;
+  /** True when an earlier download of the same source has put this path there. */
+  ours?(path: string): Promise<boolean>;
+  /** Only the names it has are asked for: none is kept for it. */
+  lookOnly?: true;
 }
 
 export interface Plan {
@@ -65,8 +69,13 @@ export interface Storage {
    * directory can be (F83); what only has to be waited for, such as a volume, does not speak against it.
    */
   checkWritable?(source: SourceRef, layout: LayoutName): Promise<void>;
-  /** Validates every path, chooses final and partial names, refuses collisions (`invalid_path`, `name_collision`). */
+  /**
+   * Validates every path, chooses final and partial names, refuses collisions (`invalid_path`, `name_collision`). No
+   * other download gets these names until `release`.
+   */
   plan(input: PlanInput): Promise<Plan>;
+  /** From now on only the database says which names this download has (`PlanInput.taken`). */
+  release(downloadId: string): void;
   /** Opens or creates the partial file (0600, not through links: F90). */
   open(target: Target): Promise<PartFile>;
   /** Sync, rename to the final name, sync the directory; returns the final path. Idempotent after a crash (F97). */

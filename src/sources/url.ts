@@ -30,6 +30,7 @@ export function createUrl({ http, clock }: UrlOptions): Source {
   return {
     name: "url",
     description: "Any http or https URL: one file",
+    layouts: ["flat"],
 
     accepts: (request) =>
       request.url !== undefined &&

@@ -44,7 +44,7 @@ export function createStorage(options: StorageOptions): Storage {
   // The longer path first: one may lie in the other.
   const roots = [ollama, models, cache].sort((a, b) => b.path.length - a.path.length);
   const directories = new Directories(roots, disk);
-  const flat = new FlatLayout(models, directories, clock);
+  const flat = new FlatLayout(models, directories);
   const hub = new HfCacheLayout(cache, directories, symlinks);
   const daemons = new OllamaLayout(ollama, directories);
   const space = new Space(minFreeBytes, clock, disk);
@@ -71,6 +71,7 @@ export function createStorage(options: StorageOptions): Storage {
     },
 
     plan: (input) => layoutOf(input).plan(input),
+    release: (downloadId) => flat.release(downloadId),
     open: ({ partial }) => openPart(partial, directories),
 
     async commit(target, part) {

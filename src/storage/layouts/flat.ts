@@ -2,15 +2,13 @@ import { dirname, join } from "node:path";
 import type { SourceRef } from "../../core/download.ts";
 import { DownloadError } from "../../core/errors.ts";
 import { parseFileName, parseRepoPath } from "../../core/paths.ts";
-import type { Clock, Plan, PlanInput, Target } from "../../core/ports.ts";
+import type { Plan, PlanInput, Target } from "../../core/ports.ts";
 import type { Directories } from "../directories.ts";
 import { ifThere, onDisk } from "../errors.ts";
 import { numbered, partialName, refuseCollisions } from "../names.ts";
 import { isInside, type Root } from "../roots.ts";
 import type { Layout } from "./layout.ts";
 
-/** How long a planned name is kept for its download until the database knows of it. */
-const CLAIM_MS = 60_000;
 /** Names tried before giving up. */
 const MOST_NAMES = 1000;
 
@@ -20,15 +18,13 @@ type PlannedFile = PlanInput["files"][number];
 export class FlatLayout implements Layout {
   readonly #root: Root;
   readonly #directories: Directories;
-  readonly #clock: Clock;
-  /** Names planned a moment ago, which the database may not know yet. */
-  readonly #claims = new Map<string, { download: string; until: number }>();
+  /** Names that are planned and not in the database yet, each with its download. */
+  readonly #claims = new Map<string, string>();
   #planning: Promise<unknown> = Promise.resolve();
 
-  constructor(root: Root, directories: Directories, clock: Clock) {
+  constructor(root: Root, directories: Directories) {
     this.#root = root;
     this.#directories = directories;
-    this.#clock = clock;
   }
 
   /** The place that `plan` gives when no name is taken; null for names that it would refuse. */
@@ -69,10 +65,11 @@ export class FlatLayout implements Layout {
     return { targets, localPath: only?.path ?? folder };
   }
 
-  async finish(input: PlanInput): Promise<void> {
-    for (const [path, { download }] of this.#claims)
-      if (download === input.download.id) this.#claims.delete(path);
+  release(downloadId: string): void {
+    for (const [path, download] of this.#claims) if (download === downloadId) this.#claims.delete(path);
   }
+
+  async finish(): Promise<void> {}
 
   async remove(path: string): Promise<void> {
     await onDisk("remove", path, () => ifThere(this.#directories.disk.unlink(path)));
@@ -92,10 +89,26 @@ export class FlatLayout implements Layout {
     for (let n = 1; n <= MOST_NAMES; n++) {
       const folder = n === 1 ? base : `${base}-${n}`;
       const exists = (await ifThere(this.#directories.disk.lstat(folder))) !== undefined;
-      if (n > 1 && exists) continue;
+      if (n > 1 && exists && !(await this.#isCopy(input, folder))) continue;
       if (await this.#areFree(input, folder, exists)) return { folder, free: true };
     }
     throw noName(base);
+  }
+
+  /**
+   * Whether a numbered folder is one of what is asked for: an earlier download of it has brought some of it there, or all
+   * of it is there by name and size. Any other one may be the place of another repository.
+   */
+  async #isCopy(input: PlanInput, folder: string): Promise<boolean> {
+    let isWhole = true;
+    for (const { path, size } of input.files) {
+      const wanted = join(folder, path);
+      if (await input.ours?.(wanted)) return true;
+      if (!isWhole) continue;
+      const there = await onDisk("look at", wanted, () => ifThere(this.#directories.disk.lstat(wanted)));
+      isWhole = there?.isFile() === true && there.size === size;
+    }
+    return isWhole;
   }
 
   async #areFree(input: PlanInput, folder: string, exists: boolean): Promise<boolean> {
@@ -107,7 +120,7 @@ export class FlatLayout implements Layout {
   /** The name it had, else the one it should have, else the first free one after it. */
   async #place(input: PlanInput, file: PlannedFile, wanted: string): Promise<string> {
     const { target } = file;
-    // The database knows it: no claim of a moment ago, of another download that has the same file, stands against it.
+    // The database knows it: no claim of another download that has the same file stands against it.
     if (target !== null && isInside(target, this.#root.path) && !(await input.taken(target)))
       return this.#claim(input, target);
     for (let n = 1; n <= MOST_NAMES; n++) {
@@ -127,19 +140,11 @@ export class FlatLayout implements Layout {
 
   async #isTaken(input: PlanInput, path: string): Promise<boolean> {
     const claim = this.#claims.get(path);
-    const isOthers = claim !== undefined && claim.download !== input.download.id;
-    return (isOthers && claim.until > this.#clock.monotonic()) || input.taken(path);
+    return (claim !== undefined && claim !== input.download.id) || input.taken(path);
   }
 
   #claim(input: PlanInput, path: string): string {
-    const now = this.#clock.monotonic();
-    this.#claims.delete(path);
-    this.#claims.set(path, { download: input.download.id, until: now + CLAIM_MS });
-    // Oldest first, so the outdated ones are in front.
-    for (const [old, { until }] of this.#claims) {
-      if (until > now) break;
-      this.#claims.delete(old);
-    }
+    if (!input.lookOnly) this.#claims.set(path, input.download.id);
     return path;
   }
 }
