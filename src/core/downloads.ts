@@ -1,13 +1,13 @@
 import { admit, checkEngine, checkInteger, type Defaults, judge, refreshSecret } from "./admission.ts";
 import type { Rooms, Tools } from "./attempt.ts";
 import { Board } from "./board.ts";
+import { type BulkOutcome, bulk, type Outcome } from "./bulk.ts";
 import { Commands, type Moved, refused } from "./commands.ts";
 import { DiskFiles } from "./disk-files.ts";
 import {
   type Download,
   type File,
   isFinished,
-  isRunning,
   type RetryPolicy,
   type SourceRef,
   type State,
@@ -15,7 +15,7 @@ import {
 } from "./download.ts";
 import { EngineRequests } from "./engine-requests.ts";
 import { Engines } from "./engines.ts";
-import { DownloadError, toDownloadError } from "./errors.ts";
+import { DownloadError } from "./errors.ts";
 import type { Feed, Snapshot } from "./feed.ts";
 import { KeyedLock } from "./keyed-lock.ts";
 import type { DownloadFilter, Page, PageRequest, RemoteListing, StartRequest } from "./ports.ts";
@@ -23,21 +23,11 @@ import { Runner } from "./runner.ts";
 import { applyPatch, applyRetry, DEFAULT_SETTINGS, type Settings, type SettingsPatch } from "./settings.ts";
 import { Sweeper, type SweepPolicy } from "./sweep.ts";
 
+export type { BulkOutcome, Outcome } from "./bulk.ts";
 export type { DiskFile, Verification } from "./disk-files.ts";
 export type { EngineAnswer, EngineOrigin } from "./engine-requests.ts";
 export type { Feed, FeedEvent, Snapshot } from "./feed.ts";
 export type { Settings, SettingsPatch } from "./settings.ts";
-
-export interface Outcome {
-  download: Snapshot;
-  /** State before the command. */
-  previous: State;
-}
-
-export interface BulkOutcome {
-  done: Outcome[];
-  failed: { download: Snapshot; reason: string }[];
-}
 
 export type QueueMove = { before: string } | { after: string } | { position: number };
 
@@ -383,27 +373,7 @@ export class Downloads {
   }
 
   async #bulk(states: readonly State[], command: (id: string) => Promise<Outcome>): Promise<BulkOutcome> {
-    const outcome: BulkOutcome = { done: [], failed: [] };
-    const one = async (row: Download): Promise<void> => {
-      try {
-        outcome.done.push(await command(row.id));
-      } catch (error) {
-        const download = await this.find(row.id);
-        if (download) outcome.failed.push({ download, reason: this.#reason(error) });
-      }
-    };
-    // What waits goes first, so that no slot that becomes free is taken by a download about to be stopped.
-    const rows = await this.#all({ states });
-    await Promise.all(rows.filter((r) => !isRunning(r.state)).map(one));
-    await Promise.all(rows.filter((r) => isRunning(r.state)).map(one));
-    return outcome;
-  }
-
-  /** Why a command failed, for its client. The text of an error nobody expected belongs into the log (F164). */
-  #reason(error: unknown): string {
-    const { code, message } = toDownloadError(error);
-    if (code !== "internal") return message;
-    this.#tools.log.error("A command to many downloads failed for one", { error: message });
-    return "The server failed unexpectedly; its log says more.";
+    const { log } = this.#tools;
+    return bulk(await this.#all({ states }), command, (id) => this.find(id), log);
   }
 }
