@@ -162,7 +162,7 @@ function figuresOf(seen: Stops, fleet: Fleet, waste: Waste, atOnceMs: number): F
       ...noteOf(seen.bad, seen.note),
     },
     { what: "slowest stop", value: seen.slowest, unit: "ms", atMost: STOP_MS },
-    { what: "slowest end after a second signal", value: seen.slowestHurried, unit: "ms", atMost: AT_ONCE_MS },
+    { what: "slowest end after a second signal", value: seen.slowestHurried, unit: "ms", atMost: atOnceMs },
     {
       what: "acknowledged bytes fetched again",
       value: waste.acknowledged,
