@@ -1,6 +1,7 @@
 /** What the executable does when its volume is not as it should be. The random form of it is the rig `disk-full`. */
 import { expect, test } from "bun:test";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { sha256Of } from "../support/bytes.ts";
 import { Daemon } from "../support/daemon.ts";
 import { startOrigin } from "../support/origin.ts";
@@ -83,6 +84,37 @@ test.skipIf(hindrance !== undefined)(
     const bytes = readFileSync(volume.seen(done.local_path as string));
     expect(new Bun.CryptoHasher("sha256").update(bytes).digest("hex")).toBe(sha256Of(6, size));
     await daemon.until(other, "completed");
+  },
+  60_000,
+);
+
+test.skipIf(hindrance !== undefined)(
+  "F80 with the database on the full volume too, what waits says so, and can be paused and cancelled",
+  async () => {
+    const size = 8 * MIB;
+    await using origin = await startOrigin({
+      resources: [1, 2].map((seed) => ({ path: `/${seed}.bin`, seed, size })),
+      ratePerConnection: MIB,
+    });
+    using dir = tempDir("disk");
+    mkdirSync(dir.at("home"));
+    mkdirSync(dir.at("store"));
+    await using volume = await Volume.make(dir.at("home"), dir.at("store"), 100 * MIB);
+    await using daemon = new Daemon({ dir: dir.at("home") });
+    await daemon.start(volume.enter);
+    for (const n of [1, 2]) await daemon.begin({ url: origin.url(`/${n}.bin`), model_id: `m${n}` });
+    for (const n of [1, 2]) await daemon.until(`m${n}`, ({ progress }) => progress.downloaded_bytes > 0);
+    volume.fill();
+    for (const n of [1, 2]) await daemon.until(`m${n}`, (d) => d.waiting?.reason === "disk");
+    expect((await daemon.must("POST", "/v1/downloads/m1/pause")).state).toBe("paused");
+    expect((await daemon.must("POST", "/v1/downloads/m2/cancel")).state).toBe("cancelled");
+    volume.free();
+    origin.limits.ratePerConnection = 100 * MIB;
+    await daemon.must("POST", "/v1/downloads/m1/resume");
+    const done = await daemon.until("m1", "completed");
+    const bytes = readFileSync(volume.seen(done.local_path as string));
+    expect(new Bun.CryptoHasher("sha256").update(bytes).digest("hex")).toBe(sha256Of(1, size));
+    expect(readdirSync(volume.seen(join(dir.at("home"), "models")))).toEqual(["1.bin"]);
   },
   60_000,
 );
