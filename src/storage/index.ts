@@ -77,6 +77,7 @@ export function createStorage(options: StorageOptions): Storage {
     async discard({ partial, path }) {
       directories.rootOf(dirname(partial));
       await onDisk("remove", partial, () => ifThere(unlink(partial)));
+      flat.release(path);
       await directories.prune(dirname(partial));
       await directories.prune(dirname(path));
     },

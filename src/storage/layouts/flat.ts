@@ -75,6 +75,11 @@ export class FlatLayout implements Layout {
       if (download === input.download.id) this.#claims.delete(path);
   }
 
+  /** Its download has been given up: the name is anybody's, unless the database knows of another one that has it (F226). */
+  release(path: string): void {
+    this.#claims.delete(path);
+  }
+
   async remove(path: string): Promise<void> {
     await onDisk("remove", path, () => ifThere(unlink(path)));
     await this.#directories.prune(dirname(path));
