@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { openProduct } from "../support/product.ts";
+import { slowOrigin } from "./support.ts";
 
 const URL_A = "http://127.0.0.1:9/a.bin";
 
@@ -39,4 +40,16 @@ test("F152 two clients that change one download at once lose nothing of each oth
     downloads.change("b", { rateLimit: 9 }),
   ]);
   expect(await downloads.get("b")).toMatchObject({ priority: 5, rateLimit: 9, place: 1 });
+});
+
+test("F226 what was cancelled holds no file name: the next one of that name gets it", async () => {
+  await using origin = await slowOrigin();
+  await using product = await openProduct();
+  const { downloads, models } = product;
+  for (const query of ["a", "b", "c"]) {
+    const { download } = await downloads.start({ url: `${origin.url("/slow.gguf")}?${query}` });
+    await product.has(download.id, 1);
+    expect((await downloads.get(download.id)).localPath).toBe(`${models}/slow.gguf`);
+    await downloads.cancel(download.id);
+  }
 });

@@ -111,7 +111,7 @@ test("F213 with few descriptors streams are refused in time: requests and downlo
   using dir = tempDir("few");
   await using daemon = await startDaemonWithin(dir.path, 128);
   await using crowd = await startCrowd(portOf(daemon));
-  const refused = await crowd.ask("open", "all", "sse", 200).catch(String);
+  const refused = await crowd.ask("open", "all", "sse", 80).catch(String);
   expect(refused).toContain("status 503");
   const { open } = await crowd.ask("tell", "all");
   expect(open).toBeGreaterThan(10);
