@@ -1,8 +1,9 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { bundleEmbed } from "../../src/embed.ts";
 import { ggufRepo } from "../support/hub.ts";
 import { until } from "../support/until.ts";
-import { hasBrowser, monitorWorld, type View, type World } from "./browser.ts";
+import { hasBrowser, monitorWorld, type View } from "./browser.ts";
+import { buttonOf, events, noting, siteOf, status } from "./site.ts";
 
 /** R164: the download button on a page of somebody else's, another origin under a strict policy. */
 setDefaultTimeout(60_000);
@@ -12,71 +13,9 @@ const REPO = "acme/big-gguf";
 const FILE = "big-Q4_K_M.gguf";
 const SLOW = 2 * MIB;
 const FAST = 1024 * MIB;
+const BUTTON = buttonOf({ repo: REPO, file: FILE });
 const repos = [ggufRepo(REPO, { quantizations: { Q4_K_M: 12 * MIB } })];
 const RESOLVED_NAME = "pages.example";
-
-/** A site of pages that hold what they are given, with nothing allowed but the service. */
-class Site {
-  readonly #server = Bun.serve({
-    hostname: "127.0.0.1",
-    port: 0,
-    fetch: (request) => {
-      if (new URL(request.url).pathname !== "/") return new Response(null, { status: 404 });
-      const html = `<!doctype html><html lang="en"><meta charset="utf-8"><title>Somebody's page</title>
-        <script async src="${this.#service()}/embed.js"></script><main>${this.body}</main>`;
-      const policy = [
-        "default-src 'none'",
-        "style-src 'none'",
-        `script-src ${this.#service()}`,
-        `connect-src ${this.#service()}`,
-      ];
-      const headers = {
-        "Content-Type": "text/html",
-        "Content-Security-Policy": policy.join("; "),
-        "Cross-Origin-Embedder-Policy": "require-corp",
-      };
-      return new Response(html, { headers });
-    },
-  });
-  readonly #service: () => string;
-  body = `<model-download repo="${REPO}" file="${FILE}"></model-download>`;
-
-  constructor(service: () => string) {
-    this.#service = service;
-  }
-
-  url(host = "127.0.0.1"): string {
-    return `http://${host}:${this.#server.port}/`;
-  }
-
-  stop(): Promise<void> {
-    return this.#server.stop(true);
-  }
-}
-
-function siteOf(world: World): { site: Site } {
-  const held = {} as { site: Site };
-  beforeAll(() => {
-    held.site = new Site(() => world.daemon.base);
-  });
-  afterAll(() => held.site?.stop());
-  return held;
-}
-
-/** Notes the element's events before its script runs. */
-const noting = async (view: View) => {
-  await view.page.evaluate(() => {
-    const seen: string[] = [];
-    for (const type of ["progress", "done", "error"])
-      document.querySelector("model-download")?.addEventListener(type, (event) => {
-        const { state, code } = (event as CustomEvent).detail;
-        seen.push(`${type} ${state ?? code}`);
-      });
-    Object.assign(window, { seen });
-  });
-};
-const events = (view: View): Promise<string[]> => view.page.evaluate("[...new Set(seen)]");
-const status = (view: View, text: string | RegExp) => view.page.getByRole("status").getByText(text);
 
 test("R164 it weighs less than 8 KB and leaves nothing in the page but the element", async () => {
   const script = await bundleEmbed();
@@ -87,7 +26,7 @@ test("R164 it weighs less than 8 KB and leaves nothing in the page but the eleme
 
 describe.skipIf(!hasBrowser)("R164 the button on another origin's page", () => {
   const world = monitorWorld({ hub: { repos } });
-  const held = siteOf(world);
+  const held = siteOf(world, BUTTON);
   beforeEach(async () => {
     world.hub.cdn.limits.rateTotal = SLOW;
     await world.forget();
@@ -151,7 +90,7 @@ describe.skipIf(!hasBrowser)("R164 the button on another origin's page", () => {
   });
 
   test("tells why it failed, and tries again", async () => {
-    held.site.body = `<model-download repo="${REPO}" file="absent.gguf" label="Get it"></model-download>`;
+    held.site.body = buttonOf({ repo: REPO, file: "absent.gguf", label: "Get it" });
     const view = await open();
     await view.button("Get it").click();
     await view.page
@@ -162,7 +101,7 @@ describe.skipIf(!hasBrowser)("R164 the button on another origin's page", () => {
     world.hub.repo(REPO).commit([{ path: "absent.gguf", content: "GGUF, in the end" }]);
     await view.button("Try again").click();
     await status(view, "Downloaded").waitFor({ state: "attached" });
-    held.site.body = `<model-download repo="${REPO}" file="${FILE}"></model-download>`;
+    held.site.body = BUTTON;
   });
 
   test("goes on after a reload, and after the service was killed and has come back", async () => {
@@ -183,8 +122,7 @@ describe.skipIf(!hasBrowser)("R164 the button on another origin's page", () => {
 
   test("F202 names and errors are text; a page full of buttons holds one stream", async () => {
     const name = '<img src=x onerror="document.title=1">';
-    const button = (file: string, label: string): string =>
-      `<model-download repo="${REPO}" file="${Bun.escapeHTML(file)}" label="${Bun.escapeHTML(label)}"></model-download>`;
+    const button = (file: string, label: string): string => buttonOf({ repo: REPO, file, label });
     const labels = Array.from({ length: 10 }, (_, i) => `Button ${i}`);
     held.site.body = button(name, name) + labels.map((label) => button(FILE, label)).join("");
     const view = await open();
@@ -199,7 +137,7 @@ describe.skipIf(!hasBrowser)("R164 the button on another origin's page", () => {
     await view.page.getByRole("alert").waitFor();
     expect(await view.page.locator("img").count()).toBe(0);
     expect(await view.page.title()).toBe("Somebody's page");
-    held.site.body = `<model-download repo="${REPO}" file="${FILE}"></model-download>`;
+    held.site.body = BUTTON;
   });
 
   test("parts, states and properties give it a look; its words may be replaced", async () => {
@@ -251,7 +189,7 @@ describe.skipIf(!hasBrowser)("R164 A14 on a page of an origin that is not of thi
     hub: { repos },
     chromiumArgs: [`--host-resolver-rules=MAP ${RESOLVED_NAME} 127.0.0.1`],
   });
-  const held = siteOf(world);
+  const held = siteOf(world, BUTTON);
 
   test("A14 the service refuses, and the button says how to allow it", async () => {
     const view = await world.open({ at: held.site.url(RESOLVED_NAME) });
@@ -268,7 +206,7 @@ describe.skipIf(!hasBrowser)("R164 A14 on a page of an origin that is not of thi
 describe.skipIf(!hasBrowser)("R164 A15 with a key set", () => {
   const KEY = "a-key-of-the-tests-own";
   const world = monitorWorld({ hub: { repos }, apiKey: KEY });
-  const held = siteOf(world);
+  const held = siteOf(world, BUTTON);
 
   test("A15 without it the button says so; tokenProvider gives it, and a ticket opens the stream", async () => {
     const view = await world.open({ at: held.site.url() });

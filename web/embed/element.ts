@@ -1,26 +1,15 @@
+import { ATTRIBUTES, flawOf, inAttributes, requestOf } from "./request.ts";
 import { BASE, type Download, ServiceError, serviceFor, type TokenProvider } from "./service.ts";
-import { type Command, type State, shown, spoken } from "./shown.ts";
+import { type Command, isOn, type State, shown, spoken } from "./shown.ts";
 import { View } from "./view.ts";
 import { WORDS, type Words } from "./words.ts";
-
-/** Attributes of the element and what they are called in a request. */
-const SOURCE: Record<string, string> = {
-  repo: "repo_id",
-  file: "filename",
-  revision: "revision",
-  url: "url",
-  sha256: "sha256",
-  provider: "provider",
-  model: "model",
-};
-const ENDED = new Set<State>(["idle", "completed", "failed", "cancelled"]);
 
 /**
  * `<model-download repo="org/name" file="name.gguf">`: a button that becomes the progress of the download it starts.
  * Fires `progress`, `done` (detail: the download) and `error` (detail: `{code, message}`); none of them bubbles.
  */
 export class ModelDownload extends HTMLElement {
-  static readonly observedAttributes = ["label", ...Object.keys(SOURCE)];
+  static readonly observedAttributes = ["label", ...ATTRIBUTES];
 
   readonly #view = new View(this);
   readonly #internals = this.attachInternals();
@@ -28,7 +17,9 @@ export class ModelDownload extends HTMLElement {
   #words: Words = WORDS;
   #state: State = "idle";
   #download: Download | undefined;
-  #fault = "";
+  /** What the download, or the lack of one, is the state of. */
+  #asked: string | undefined;
+  #fault: { code: string; message: string } | undefined;
   #isLost = false;
   #isAsking = false;
   #isBusy = false;
@@ -87,8 +78,9 @@ export class ModelDownload extends HTMLElement {
   }
 
   connectedCallback(): void {
+    this.#asked = this.#key();
     this.#render();
-    if (this.#download && !ENDED.has(this.#state)) this.#watch();
+    if (this.#download && isOn(this.#state)) this.#watch();
     else void this.#find();
   }
 
@@ -97,20 +89,20 @@ export class ModelDownload extends HTMLElement {
   }
 
   attributeChangedCallback(): void {
+    const key = this.#key();
+    if (this.#asked !== undefined && this.#asked !== key) {
+      this.#asked = key;
+      this.#forget();
+      if (this.isConnected) void this.#find();
+    }
     this.#render();
   }
 
   /** Starts it, or joins an equal one that is under way. */
-  async start(): Promise<void> {
+  start(): Promise<void> {
+    this.#asked = this.#key();
     this.#state = "starting";
-    await this.#attempt(async () => {
-      const download = await this.#service.call<Download>("POST", "v1/downloads", this.#request());
-      remember(this.#key(), download.id);
-      this.#take(download);
-      this.#watch();
-    });
-    if (this.#fault !== "") this.#state = this.#download ? this.#download.state : "failed";
-    this.#render();
+    return this.#attempt(() => this.#begin());
   }
 
   pause(): Promise<void> {
@@ -133,28 +125,24 @@ export class ModelDownload extends HTMLElement {
     return serviceFor(this.#provider);
   }
 
-  #request(): Record<string, string> {
-    const given = Object.entries(SOURCE).map(([name, field]) => [field, this.getAttribute(name)]);
-    return Object.fromEntries(given.filter(([, value]) => value !== null));
-  }
-
   #key(): string {
-    return `model-download ${BASE} ${JSON.stringify(this.#request())}`;
+    return `model-download ${BASE} ${JSON.stringify(requestOf(this))}`;
   }
 
   get #name(): string {
-    const { filename, repo_id: repo, model, url } = this.#request();
+    const { filename, repo_id: repo, model, url } = requestOf(this);
     const path = url === undefined ? "" : (URL.parse(url)?.pathname ?? url);
     return filename ?? repo ?? model ?? path.split("/").at(-1) ?? "";
   }
 
   /** A download that this tab started before the page was loaded again; nothing is asked where there is none. */
   async #find(): Promise<void> {
-    const id = recall(this.#key());
+    const asked = this.#key();
+    const id = recall(asked);
     if (id === null || this.#download) return;
     try {
-      const download = await this.#service.call<Download>("GET", `v1/downloads/${id}`);
-      if (this.#download || !this.isConnected) return;
+      const download = await this.#service.get(id);
+      if (this.#download || !this.isConnected || asked !== this.#asked) return;
       this.#take(download);
       this.#watch();
     } catch {
@@ -174,54 +162,78 @@ export class ModelDownload extends HTMLElement {
     this.#render();
   }
 
+  async #begin(): Promise<Download> {
+    const request = requestOf(this);
+    const flaw = flawOf(request, this.#words);
+    if (flaw) throw new ServiceError("invalid_request", flaw);
+    const key = this.#key();
+    const download = await this.#service.call<Download>("POST", "v1/downloads", request);
+    remember(key, download.id);
+    return download;
+  }
+
   /** The truth about what a command did is asked for, and whatever follows comes by itself. */
   async #run(verb: Command | "cancel"): Promise<void> {
     const id = this.#download?.id;
     if (id === undefined) return;
     await this.#attempt(async () => {
-      await this.#service.call("POST", `v1/downloads/${id}/${verb}`);
-      this.#take(await this.#service.call<Download>("GET", `v1/downloads/${id}`));
-      this.#watch();
+      try {
+        await this.#service.call("POST", `v1/downloads/${id}/${verb}`);
+        return await this.#service.get(id);
+      } catch (error) {
+        // Its record was deleted, or a newer download has its name: who wants it on wants it anew, or joins that.
+        if (!/^(download_not_found|model_id_conflict)$/.test(faultOf(error).code)) throw error;
+        return verb === "retry" || verb === "resume" ? this.#begin() : undefined;
+      }
     });
   }
 
-  async #attempt(work: () => Promise<void>): Promise<void> {
+  /** `work` answers the download as it is after it, or undefined when it is gone. */
+  async #attempt(work: () => Promise<Download | undefined>): Promise<void> {
+    const asked = this.#asked;
     this.#isBusy = true;
     this.#isAsking = false;
-    this.#fault = "";
+    this.#fault = undefined;
     this.#render();
-    try {
-      await work();
-    } catch (error) {
-      const { code, message } =
-        error instanceof ServiceError ? error : { code: "page_error", message: String(error) };
-      this.#fault = message;
-      this.#fire("error", { code, message });
-    }
+    const outcome = await work().catch(faultOf);
+    // Something else is asked for by now, and whatever came of this is not about it.
+    if (asked !== this.#asked) return;
     this.#isBusy = false;
+    if (outcome === undefined) this.#forget();
+    else if ("id" in outcome) {
+      this.#take(outcome);
+      this.#watch();
+    } else {
+      this.#fault = outcome;
+      if (this.#state === "starting") this.#state = this.#download?.state ?? "failed";
+      this.#fire("error", outcome);
+    }
     this.#render();
   }
 
   #watch(): void {
     this.#leave();
     const id = this.#download?.id;
-    if (id === undefined || ENDED.has(this.#state) || !this.isConnected) return;
+    if (id === undefined || !isOn(this.#state) || !this.isConnected) return;
     this.#leave = this.#service.watch(id, (what) => {
-      this.#isLost = what === "lost";
       if (what === null) this.#forget();
-      else if (what !== "lost") this.#take(what);
+      else if (what === "lost") this.#isLost = true;
+      else this.#take(what);
       this.#render();
     });
   }
 
   #take(download: Download): void {
     const before = this.#state;
+    // That the service could not be reached is over, and so is whatever was said about another state.
+    if (this.#isLost || this.#fault?.code === "unreachable" || before !== download.state)
+      this.#fault = undefined;
     this.#download = download;
     this.#state = download.state;
     this.#isLost = false;
     this.#render();
     this.#fire("progress", download);
-    if (before === this.#state || !ENDED.has(this.#state)) return;
+    if (before === this.#state || isOn(this.#state)) return;
     this.#leave();
     this.#isAsking = false;
     if (this.#state === "completed") this.#fire("done", download);
@@ -230,10 +242,12 @@ export class ModelDownload extends HTMLElement {
     this.#render();
   }
 
-  /** Its record was deleted. */
+  /** As new: its record was deleted, or something else is asked for. What runs goes on without it. */
   #forget(): void {
     this.#leave();
     this.#download = undefined;
+    this.#fault = undefined;
+    this.#isLost = this.#isAsking = this.#isBusy = false;
     this.#state = "idle";
   }
 
@@ -246,7 +260,7 @@ export class ModelDownload extends HTMLElement {
     return {
       state: this.#state,
       download: this.#download,
-      fault: this.#fault,
+      fault: this.#fault?.message ?? "",
       isLost: this.#isLost,
       isAsking: this.#isAsking,
       label: this.getAttribute("label") ?? `${words.download} ${this.#name}`.trim(),
@@ -265,6 +279,12 @@ export class ModelDownload extends HTMLElement {
     if (this.#state !== "idle") states.add("shown");
     this.#view.show(this.#shown(), this.#name, spoken(this.#situation()), this.#isBusy);
   }
+}
+
+function faultOf(error: unknown): { code: string; message: string } {
+  if (!(error instanceof ServiceError)) return { code: "page_error", message: String(error) };
+  const { code, message } = error;
+  return { code, message: code === "invalid_request" ? inAttributes(message) : message };
 }
 
 /** A page that may keep nothing loses nothing but this. */

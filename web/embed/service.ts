@@ -1,8 +1,8 @@
 /** The service the script came from: its calls, and one live stream for all elements of a page. */
-import type { present } from "../../src/api/downloads/present.ts";
+import type { present, presentOne } from "../../src/api/downloads/present.ts";
 
-/** A download as the native API shows it. */
-export type Download = ReturnType<typeof present>;
+/** A download as the native API shows it, with its files where it was asked for alone. */
+export type Download = ReturnType<typeof present> & Pick<ReturnType<typeof presentOne>, "files">;
 /** Answers the API key, for pages of another origin than the service's. Asked before each request, never kept. */
 export type TokenProvider = () => string | Promise<string>;
 
@@ -50,16 +50,27 @@ export class Service {
     });
     const data = await answer.json().catch(() => ({}));
     if (answer.ok) return data;
-    const { code, message } = data.error ?? {};
+    const { code, message, param } = data.error ?? {};
+    // Commands leave the code of an unknown id out.
+    const isUnknown = answer.status === 404 && param === "model_id";
     throw new ServiceError(
-      code ?? `http_${answer.status}`,
+      code ?? (isUnknown ? "download_not_found" : `http_${answer.status}`),
       answer.status === 401
         ? `The download service wants its API key: log in at ${BASE} or set tokenProvider`
         : (message ?? `The download service answered ${answer.status}`),
     );
   }
 
-  /** Tells of every change of this download until the returned function is called: null when its record is gone. */
+  /** Throws `download_not_found` also for a complete one whose files were deleted: nothing is left of it but the record. */
+  async get(id: string): Promise<Download> {
+    const download = await this.call<Download>("GET", `v1/downloads/${id}`);
+    const { state, files, files_total: total } = download;
+    if (state === "completed" && files && files.length < total)
+      throw new ServiceError("download_not_found", "");
+    return download;
+  }
+
+  /** Tells of every change of this download until the returned function is called: null when it is gone. */
   watch(id: string, tell: Tell): () => void {
     const tells = this.#watchers.get(id) ?? new Set();
     this.#watchers.set(id, tells.add(tell));
@@ -109,7 +120,7 @@ export class Service {
   async #ask(ids: Iterable<string>): Promise<void> {
     for (const id of ids)
       try {
-        this.#tell(id, await this.call("GET", `v1/downloads/${id}`));
+        this.#tell(id, await this.get(id));
       } catch (error) {
         const isGone = error instanceof ServiceError && error.code === "download_not_found";
         this.#tell(id, isGone ? null : "lost");

@@ -42,19 +42,21 @@ const COMMANDS: Record<State, Command | null> = {
   failed: "retry",
   cancelled: "start",
 };
-const CANCELLABLE = new Set<State>(["queued", "downloading", "paused", "verifying", "creating_engine"]);
+const ON = new Set<State>(["queued", "downloading", "paused", "verifying", "creating_engine"]);
+/** Under way or waiting: it changes by itself, and may be cancelled. */
+export const isOn = (state: State): boolean => ON.has(state);
 
 export function shown(it: Situation): Shown {
   const { state, download, words, isAsking } = it;
+  const on = isOn(state);
   const command = state === "failed" && !download ? "start" : COMMANDS[state];
-  const isOn = CANCELLABLE.has(state);
   return {
     command,
-    primary: isOn && isAsking ? words.keep : primary(it, command),
-    cancel: isOn ? (isAsking ? words.yes : words.cancel) : "",
-    status: isOn && isAsking ? words.sure : status(it),
+    primary: on && isAsking ? words.keep : primary(it, command),
+    cancel: on ? (isAsking ? words.yes : words.cancel) : "",
+    status: on && isAsking ? words.sure : status(it),
     error: it.fault || (state === "failed" ? (download?.error_message ?? "") : ""),
-    percentage: isOn ? share(download) : undefined,
+    percentage: on ? share(download) : undefined,
   };
 }
 

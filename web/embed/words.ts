@@ -21,5 +21,7 @@ export const WORDS = {
   of: "of",
   left: "left",
   lost: "Connection lost, trying again",
+  nothing: "Nothing to download is named: give repo, or url, or provider and model",
+  digest: "sha256 has to be 64 hexadecimal digits",
 };
 export type Words = typeof WORDS;

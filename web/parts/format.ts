@@ -33,14 +33,14 @@ export function duration(seconds: number): string {
 export const percent = (percentage: number): string =>
   `${tenths.format(Math.floor(percentage * 10 + 1e-9) / 10)}%`;
 
-const clock = new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit" });
-const day = new Intl.DateTimeFormat(locale, {
+const clock = /* @__PURE__ */ new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit" });
+const day = /* @__PURE__ */ new Intl.DateTimeFormat(locale, {
   day: "numeric",
   month: "short",
   hour: "2-digit",
   minute: "2-digit",
 });
-const full = new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "medium" });
+const full = /* @__PURE__ */ new Intl.DateTimeFormat(locale, { dateStyle: "medium", timeStyle: "medium" });
 
 /** Epoch milliseconds: the hour today, else the day too. */
 export function time(at: number, now = Date.now()): string {
