@@ -186,7 +186,9 @@ const STREAMS: Record<string, Channel> = {
       provider: Type.String({ description: "huggingface, mlx, ollama, or another of GET /v1/sources" }),
       model: Type.String({ description: "Name in the provider's own spelling" }),
       token: id("Access token of the hub"),
-      base_url: id("Server to ask instead of the provider's own"),
+      base_url: id(
+        "Server to ask instead of the provider's own: a URL, for ollama also host, host:port or :port",
+      ),
       ticket,
     }),
   },

@@ -12,6 +12,7 @@ import { DownloadError } from "./errors.ts";
 import type { Engine, NewDownload, Secret, Source, StartRequest } from "./ports.ts";
 import { DEFAULT_RETRY } from "./retry.ts";
 import { applyRetry } from "./settings.ts";
+import { unsupportedText } from "./unsupported.ts";
 
 /** Path segments of the API that cannot be told from an id (A22). */
 const RESERVED = new Set(["cancel", "pause", "resume", "retry", "events"]);
@@ -133,7 +134,7 @@ export function judge(sources: readonly Source[], defaults: Defaults, request: S
 const noFile = ({ name }: Source): DownloadError =>
   new DownloadError(
     "invalid_request",
-    `A model of provider '${name}' is kept and run by that program itself: it needs no engine. Leave 'engine' out, or take the model from another provider.`,
+    `A model of provider '${name}' is kept and run by that program itself: no engine can be made of it. Download it without an engine, or take the model from another provider.`,
     { param: "engine" },
   );
 
@@ -146,15 +147,11 @@ export interface Defaults {
 function sourceFor(sources: readonly Source[], request: StartRequest): Source {
   const source = sources.find((s) => s.accepts(request));
   if (source) return source;
-  const names = sources.map((s) => s.name).join(", ");
   if (request.provider !== undefined) {
-    throw new DownloadError(
-      "unsupported_provider",
-      `Provider '${request.provider}' is not supported. Supported: ${names}.`,
-      {
-        param: "provider",
-      },
-    );
+    const names = sources.map((s) => s.name);
+    throw new DownloadError("unsupported_provider", unsupportedText(request.provider, names), {
+      param: "provider",
+    });
   }
   throw new DownloadError(
     "invalid_request",

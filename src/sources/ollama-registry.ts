@@ -1,6 +1,7 @@
 import type { Digest, SourceRef } from "../core/download.ts";
 import { DownloadError } from "../core/errors.ts";
 import type { Clock, Http, Manifest, RemoteFile, Source, StartRequest } from "../core/ports.ts";
+import { parseBase } from "./base-url.ts";
 import { requestSecret } from "./headers.ts";
 import { RegistryClient } from "./ollama-registry/client.ts";
 import { blobError } from "./ollama-registry/errors.ts";
@@ -129,13 +130,17 @@ function parseRequest(http: Http, request: StartRequest, registry: string): Sour
   const text = request.model ?? request.repoId;
   if (text === undefined) refuse("Give model, such as llama3.2 or llama3.2:1b.", "model");
   refuseForeignFields(request);
-  const { scheme, ...named } = parseModelName(text, request.model === undefined ? "repo_id" : "model");
+  const nameParam = request.model === undefined ? "repo_id" : "model";
+  const { scheme, ...named } = parseModelName(text, nameParam);
   const tag = tagOf(named.tag, request.revision);
   const name = parseModelName(`${named.host}/${named.namespace}/${named.model}:${tag}`, "revision");
   const given = request.baseUrl ?? (scheme === undefined ? undefined : `${scheme}://${name.host}`);
   // The operator's own address is allowed wherever it is (A26).
   const isOwn = given?.replace(/\/+$/, "") === registry;
-  const baseUrl = given === undefined || isOwn ? undefined : parseBase(http, given);
+  const baseUrl =
+    given === undefined || isOwn
+      ? undefined
+      : parseBase(http, given, request.baseUrl === undefined ? nameParam : "base_url");
   const ref = { repo: shortName(name), revision: tag, ...(baseUrl === undefined ? {} : { baseUrl }) };
   const place = placeOf(ref, registry);
   const key = JSON.stringify([name.host, name.namespace, name.model, tag, baseUrl]);
@@ -163,16 +168,6 @@ function refuseForeignFields(request: StartRequest): void {
   const first = given[0]?.[0];
   if (first !== undefined)
     refuse(`${first} does not go with a model of Ollama, which comes as a whole; leave it out.`, first);
-}
-
-/** Base URL of a registry, without a slash at its end. */
-function parseBase(http: Http, text: string): string {
-  const { origin, pathname, search, hash } = http.check(text);
-  if (search !== "" || hash !== "")
-    throw new DownloadError("invalid_url", "base_url must be an address without query and fragment.", {
-      param: "base_url",
-    });
-  return `${origin}${pathname.replace(/\/+$/, "")}`;
 }
 
 function refuse(message: string, param: string): never {

@@ -1,6 +1,7 @@
 import type { SourceRef } from "../core/download.ts";
 import { DownloadError } from "../core/errors.ts";
 import type { Clock, Http, Source, StartRequest } from "../core/ports.ts";
+import { parseBase, speaking } from "./base-url.ts";
 import { credentialsFor, requestSecret } from "./headers.ts";
 import { LIMITS, type OllamaLimits, pull } from "./ollama/pull.ts";
 import { DEFAULT_HOST, type ModelName, parseModelName, shortName } from "./ollama-registry/name.ts";
@@ -98,31 +99,23 @@ const sameServer = (url: string): string => {
  * operator's own. Throws `invalid_url`, `forbidden_address`.
  */
 function parseServer(http: Http, text: string, own: string): string | undefined {
-  const given = URL.parse(text);
-  const isPlain = given !== null && !/[?#@]/.test(text);
-  if (isPlain && /^https?:$/.test(given.protocol) && sameServer(text) === sameServer(own)) return undefined;
-  const url = speaking("base_url", () => http.check(text));
-  if (url.search !== "" || url.hash !== "")
-    throw new DownloadError("invalid_url", "base_url must be an address without query and fragment.", {
-      param: "base_url",
-    });
-  return `${url.origin}${url.pathname.replace(/\/+$/, "")}`;
+  const full = completed(text);
+  const given = URL.parse(full);
+  const isPlain = given !== null && !/[?#@]/.test(full);
+  if (isPlain && /^https?:$/.test(given.protocol) && sameServer(full) === sameServer(own)) return undefined;
+  return parseBase(http, full, "base_url");
 }
 
-/** A refusal by `check` speaks of this field of the request. */
-function speaking<T>(param: string, check: () => T): T {
-  try {
-    return check();
-  } catch (error) {
-    if (!(error instanceof DownloadError)) throw error;
-    throw new DownloadError(error.code, error.message, { param });
-  }
+/** `host`, `host:port` and `:port` are completed as `OLLAMA_HOST` is (protocols/ollama.md §1), but not corrected. */
+function completed(text: string): string {
+  const match = /^(\[[^\]]*\]|[^:/?#\s]*)(:\d+)?(\/[^?#]*)?$/.exec(text);
+  if (match === null || text === "") return text;
+  const [, host, port = ":11434", path = ""] = match;
+  return `http://${host || "127.0.0.1"}${port}${path}`;
 }
 
 function refuseForeignFields(request: StartRequest): void {
-  const { url, filename, revision, sha256, engine } = request;
-  if (engine !== undefined)
-    refuse("An Ollama server runs what it pulls by itself; leave engine out.", "engine");
+  const { url, filename, revision, sha256 } = request;
   if (request.repoId !== undefined) refuse("Name the model with model, not with repo_id.", "repo_id");
   const fields = { url, filename, revision, sha256 };
   const lists = { include: request.include, exclude: request.exclude };

@@ -24,6 +24,7 @@ export interface UrlOptions {
 }
 
 const NAMES = new Set(["url", "http", "https"]);
+const IS_URL = /^https?:\/\//i;
 
 /** Any http or https URL: one file, under the name that the request, the URL or the server gives it. */
 export function createUrl({ http, clock }: UrlOptions): Source {
@@ -32,13 +33,13 @@ export function createUrl({ http, clock }: UrlOptions): Source {
     description: "Any http or https URL: one file",
     layouts: ["flat"],
 
-    accepts: (request) =>
-      request.url !== undefined &&
-      (request.provider === undefined || NAMES.has(request.provider.toLowerCase())),
+    accepts: ({ provider, url }) =>
+      provider === undefined ? url !== undefined : NAMES.has(provider.toLowerCase()),
 
     parse(request): SourceRef {
+      const address = addressOf(request);
       refuseForeignFields(request);
-      const url = http.check(request.url ?? "");
+      const url = http.check(address);
       requestSecret(request);
       const { shown, key } = readAddress(url);
       const filename =
@@ -60,7 +61,7 @@ export function createUrl({ http, clock }: UrlOptions): Source {
     },
 
     secretOf(request) {
-      const { secret } = readAddress(http.check(request.url ?? ""));
+      const { secret } = readAddress(http.check(addressOf(request)));
       return { ...requestSecret(request), ...(secret === undefined ? {} : { url: secret }) };
     },
 
@@ -86,8 +87,21 @@ export function createUrl({ http, clock }: UrlOptions): Source {
   };
 }
 
+/** Who names this provider may give the URL as `model`, too. */
+function addressOf({ provider, url, model, repoId }: StartRequest): string {
+  if (url !== undefined) return url;
+  if (model !== undefined && IS_URL.test(model)) return model;
+  const param = model !== undefined ? "model" : repoId !== undefined ? "repo_id" : "url";
+  throw new DownloadError(
+    "invalid_url",
+    `Provider '${provider}' downloads one file from its address: give a complete URL, such as https://host/path/model.gguf.`,
+    { param },
+  );
+}
+
 function refuseForeignFields(request: StartRequest): void {
-  const { repoId, model, revision, baseUrl } = request;
+  const { repoId, revision, baseUrl } = request;
+  const model = request.url === undefined ? undefined : request.model;
   const fields = { repo_id: repoId, model, revision, base_url: baseUrl };
   const lists = { include: request.include, exclude: request.exclude };
   const given = [

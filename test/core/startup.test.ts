@@ -227,6 +227,11 @@ describe("F118 a bad entry is refused by number and key, before anything is open
     ["a repository that is none", [{ repoId: "a b" }], /^startup entry 1, repo_id: /],
     ["a revision with a URL", [{ url, revision: "main" }], /^startup entry 1, revision: /],
     ["an unknown provider", [{ provider: "ftp", model: "m" }], /^startup entry 1, provider: /],
+    [
+      "a provider without downloads (R183)",
+      [{ provider: "lmstudio", model: "m" }],
+      /^startup entry 1, provider: .*LM Studio has no download API/,
+    ],
     ["a reserved id", [{ url, modelId: "events" }], /^startup entry 1, model_id: .*reserved/],
     [
       "retries without number",

@@ -76,6 +76,27 @@ describe("A16 engines of the executable", () => {
     expect([it.program.alive().length, it.origin.stats.bytesSent]).toEqual([2, bytesSent]);
   }, 60_000);
 
+  test("A16 what POST /engines loads from disk is seen as loading, after kill -9 too, and DELETE ends it", async () => {
+    await using it = await world();
+    const { id } = await it.begin("a");
+    await it.daemon.until(id, "completed");
+    it.program.order({ neverReady: true });
+    const body = { engine_id: "second", model_path: it.origin.url("/a.gguf") };
+    const cut = it.daemon.api("POST", "/engines", body).catch(() => undefined);
+    await until(() => it.program.alive().length === 2, "the second process to run");
+    expect((await engineOf(it.daemon, "second")).state).toBe("loading");
+    await it.daemon.kill();
+    expect(await cut).toBeUndefined();
+    await until(() => it.program.alive().length === 0, "both processes to end");
+    await it.daemon.start();
+    await until(() => it.program.alive().length === 2, "both processes to run again");
+    expect((await engineOf(it.daemon, "second")).state).toBe("loading");
+    const removed = await it.daemon.api("DELETE", "/models/second");
+    expect([removed.status, removed.body.status]).toEqual([200, "removed"]);
+    expect(it.program.alive()).toHaveLength(1);
+    expect((await it.daemon.api("GET", "/engines/second")).status).toBe(404);
+  }, 60_000);
+
   test("kill -9 leaves no orphan, deaf or loading or ready, and what was loaded runs again after the next start", async () => {
     await using it = await world();
     const ready = await it.begin("a");

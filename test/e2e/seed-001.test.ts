@@ -170,7 +170,7 @@ test("R138a an engine of the configuration file is fetched and made at start, an
   const engine = () =>
     until(async () => {
       const { status, body } = await daemon.api("GET", "/engines/chat");
-      return status === 200 && body;
+      return status === 200 && body.state === "loaded" && body;
     }, "the engine to be made");
   const first = await engine();
   expect(first).toMatchObject({ status: "loaded", main_gpu_id: 1, inference_engine: "llama-cpu" });

@@ -309,6 +309,17 @@ test("F35 F36 a token server on another host is not shown anything, nor asked", 
   expect(thief.stats.requests).toBe(0);
 });
 
+test("R186 a base_url that is none is told as base_url, an address within the name as model", () => {
+  const http = client({ allowPrivate: false });
+  const source = createOllamaRegistry({ http, clock, registry: "https://registry.ollama.ai" });
+  const cases = [
+    { request: ask("m", { baseUrl: "zzz" }), code: "invalid_url", param: "base_url" },
+    { request: ask("http://169.254.169.254/library/m"), code: "forbidden_address", param: "model" },
+  ];
+  for (const { request, ...told } of cases)
+    expect(() => source.parse(request)).toThrow(expect.objectContaining(told));
+});
+
 test("A26 base_url names another server of the same names; the operator's own is marked", async () => {
   await using it = await world({ models: [bare("m", 1)] });
   await using other = await startOllamaRegistry({ models: [bare("m", 2)] });

@@ -102,14 +102,6 @@ describe("references", () => {
         "invalid_request",
         "model",
       ]);
-    const engine = {
-      engineId: "e",
-      modelType: "llm",
-      inferenceEngine: "x",
-      loadImmediately: true,
-      mainGpuId: 0,
-      parameters: {},
-    } as const;
     const foreign: [Partial<StartRequest>, string][] = [
       [{ url: "https://example.com/x" }, "url"],
       [{ repoId: "a/b" }, "repo_id"],
@@ -118,7 +110,6 @@ describe("references", () => {
       [{ exclude: ["*"] }, "exclude"],
       [{ revision: "main" }, "revision"],
       [{ sha256: "0".repeat(64) }, "sha256"],
-      [{ engine }, "engine"],
       [{ token: "a\r\nb" }, "token"],
     ];
     for (const [fields, param] of foreign) expect(refusal(ask("x", fields)).param).toBe(param);
@@ -129,8 +120,13 @@ describe("references", () => {
       "not a url",
       "file:///x",
       "http://u:p@127.0.0.1:1",
-      "box:11434",
+      "",
+      "box:port",
+      "box:99999",
+      "box:0",
+      "mailto:box",
       "http://127.0.0.1:11434/?a=b",
+      "box:11434?a=b",
       "http://127.0.0.1:11434/#x",
     ]) {
       const { code, param } = refusal(ask("x", { baseUrl }));
@@ -152,6 +148,25 @@ describe("references", () => {
       "http://127.0.0.1:1234/a",
     );
     expect(refusal(ask("x", { baseUrl: "http://169.254.169.254" })).code).toBe("forbidden_address");
+  });
+
+  test("R174 R186 base_url may be written as OLLAMA_HOST is", () => {
+    const forms: [string, string | undefined][] = [
+      ["box", "http://box:11434"],
+      ["box:99", "http://box:99"],
+      ["192.0.2.1:11434/ollama/", "http://192.0.2.1:11434/ollama"],
+      ["[2001:db8::1]", "http://[2001:db8::1]:11434"],
+      [":99", "http://127.0.0.1:99"],
+      ["http://box", "http://box"],
+      ["127.0.0.1:11434", undefined],
+      ["localhost", undefined],
+      ["0.0.0.0", undefined],
+    ];
+    for (const [text, expected] of forms)
+      expect([text, source.parse(ask("x", { baseUrl: text })).baseUrl]).toEqual([text, expected]);
+    const closed = createOllama({ http: client({ allowPrivate: false }), clock, server: "http://h:11434" });
+    const { code, param } = refusal(ask("x", { baseUrl: "10.1.2.3:11434" }), closed);
+    expect([code, param]).toEqual(["forbidden_address", "base_url"]);
   });
 
   test("F194 a token is no part of the reference", () => {

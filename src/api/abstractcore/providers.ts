@@ -1,4 +1,5 @@
 import type { ErrorCode } from "../../core/errors.ts";
+import { hasNoDownloads, unsupportedText } from "../../core/unsupported.ts";
 
 /** How people call a provider, and its verb for fetching: the seed pulls from Ollama and downloads from elsewhere. */
 interface Spoken {
@@ -24,22 +25,11 @@ const spoken = (provider: string): Spoken => SPOKEN.get(provider) ?? { place: pr
 export const pulls = (provider: string): boolean => spoken(provider).pulls === true;
 export const isDaemon = (provider: string): boolean => provider === "ollama";
 
-/** Providers of chat models without anything to download, and why (R183). */
-const WITHOUT_DOWNLOADS = new Map(
-  Object.entries({
-    lmstudio: "LM Studio has no download API; use its application or its lms command",
-    openai: "its models run in its cloud only",
-    anthropic: "its models run in its cloud only",
-  }),
-);
-
 /** Why this provider cannot be asked; undefined when it can. `supported` are the names of the sources. */
-export function refusedProvider(provider: string, supported: readonly string[]): string | undefined {
-  const why = WITHOUT_DOWNLOADS.get(provider.replace(/[\s_-]/g, ""));
-  if (why === undefined && (supported.includes(provider) || SPOKEN.has(provider))) return undefined;
-  const reason = why === undefined ? "" : `: ${why}`;
-  return `Provider '${provider}' does not support model downloads${reason}. Supported providers: ${supported.join(", ")}.`;
-}
+export const refusedProvider = (provider: string, supported: readonly string[]): string | undefined =>
+  !hasNoDownloads(provider) && (supported.includes(provider) || SPOKEN.has(provider))
+    ? undefined
+    : unsupportedText(provider, supported);
 
 export const startingText = (provider: string, model: string): string =>
   pulls(provider)

@@ -26,7 +26,10 @@ export const DownloadQuery = open({
     examples: ["meta-llama/Llama-2-7b"],
   }),
   token: textParam("Access token of the hub, never this server's own key", 8192),
-  base_url: textParam("Server to ask instead of the provider's own, for example of Ollama", 2048),
+  base_url: textParam(
+    "Server to ask instead of the provider's own: a URL, for Ollama also host, host:port or :port",
+    2048,
+  ),
   layout: Type.Optional(Layout),
   revision: textParam("Branch, tag or commit", 256),
   ticket: textParam("From POST /v1/tickets"),

@@ -51,7 +51,12 @@ export const StartSchema = open(
     revision: Type.Optional(text("Branch, tag or commit", 256)),
     provider: Type.Optional(text("One of GET /v1/sources", 64)),
     model: Type.Optional(text("Model name in the provider's own spelling", 512)),
-    base_url: Type.Optional(text("Server to use instead of the own one of ollama or ollama-registry", 2048)),
+    base_url: Type.Optional(
+      text(
+        "Server to use instead of the own one of ollama (also host, host:port or :port) or ollama-registry",
+        2048,
+      ),
+    ),
     model_id: Type.Optional(text("Id to watch and control it by; derived when not given", 512)),
     sha256: Type.Optional(
       Type.String({ pattern: "^(sha256:)?[0-9a-fA-F]{64}$", description: "Digest the file must have" }),

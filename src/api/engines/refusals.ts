@@ -66,6 +66,8 @@ const PATH_PARAMS = new Set([
   "model",
   "ref",
   "repo",
+  // That there is one at all: these routes always make one.
+  "engine",
 ]);
 const NOT_A_URL: ReadonlySet<ErrorCode> = new Set(["invalid_url", "invalid_path", "forbidden_address"]);
 

@@ -150,6 +150,6 @@ export class Supervised {
 
   #failure(text: string): DownloadError {
     const said = this.#options.tail.end(LINES_TOLD);
-    return new DownloadError("engine_failed", said === "" ? text : `${text} Its last words: ${said}`);
+    return new DownloadError("engine_failed", said === "" ? text : `${text} Its last words: "${said}".`);
   }
 }
