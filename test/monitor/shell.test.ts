@@ -265,6 +265,22 @@ describe.skipIf(!hasBrowser)("with a key", () => {
   const KEY = "a-key-of-ours";
   const world = monitorWorld({ origin, apiKey: KEY });
 
+  test("nothing of any view is off the screen, from the narrowest phone to a wide screen", async () => {
+    const view = await world.open();
+    view.allow(/401|HTTP Authentication failed/);
+    await view.field("API key").fill(KEY);
+    await view.button("Log in").click();
+    await view.button("Log out").waitFor();
+    const widths = [320, 350, 390, 600, 761, 768, 820, 900, 960, 961, 1018, 1035, 1100, 1280, 1920];
+    for (const route of ["downloads", "add", "models", "engines", "settings"]) {
+      await view.goto(`#/${route}`);
+      for (const width of widths) {
+        await view.page.setViewportSize({ width, height: 900 });
+        expect([route, width, await view.overflows()]).toEqual([route, width, false]);
+      }
+    }
+  });
+
   test.each(LOOKS)("A15 login, a cookie no script can read, logout, in %s at %i px", async (theme, width) => {
     await begin(world, 0, "secret-name");
     const view = await world.open({ theme, width });

@@ -63,6 +63,7 @@ function Now() {
 }
 
 function Most() {
-  const most = Math.max(0, ...speedHistory.value.map((sample) => sample.speed));
+  // What is shown beside it may be newer than the last sample.
+  const most = Math.max(totalSpeed.value, ...speedHistory.value.map((sample) => sample.speed));
   return <span class="faint">highest {speed(most)}</span>;
 }
