@@ -30,7 +30,7 @@ export interface Retry {
 }
 
 export interface Progress {
-  /** Bytes on disk. */
+  /** Bytes on disk; of what was cancelled or has failed, how far it came. */
   downloaded_bytes: number;
   /** Bytes of all files together; 0 while unknown. */
   total_bytes: number;

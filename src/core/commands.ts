@@ -3,7 +3,7 @@ import type { Board } from "./board.ts";
 import { type Download, type File, isFinished, isRunning, type State, UNFINISHED } from "./download.ts";
 import { DownloadError } from "./errors.ts";
 import type { Runner } from "./runner.ts";
-import { discardPartials } from "./settle.ts";
+import { bytesLeft, discardPartials } from "./settle.ts";
 
 /** A command answers when the row has moved, or after this long (A21). */
 const COMMAND_MS = 2000;
@@ -91,6 +91,7 @@ export class Commands {
         await this.#refuseTaken(row);
         await this.#giveWay(row);
         await this.#freshFiles(row);
+        return this.#move(row, "queued", { ...fresh, bytes: await bytesLeft(this.#tools, row) });
       }
       return this.#move(row, "queued", fresh);
     });

@@ -15,6 +15,7 @@ import type { Snapshot } from "./feed.ts";
 import type { KeyedLock } from "./keyed-lock.ts";
 import type { Engine, StartRequest } from "./ports.ts";
 import { allRows, findPresent, isSameContent, type Present } from "./present.ts";
+import { hasPartial } from "./settle.ts";
 
 /** What an engine is to be made of: something to download, or a file of ours (`DiskFiles.locate`). */
 export type EngineOrigin = { request: StartRequest } | { path: string };
@@ -117,7 +118,7 @@ export class EngineRequests {
    */
   async #goOnWithPartial(spec: EngineSpec, request: StartRequest, judged: Judged): Promise<boolean> {
     const last = (await allRows(this.#tools.db, { sourceKey: judged.ref.key })).at(-1);
-    if (last?.state !== "failed" || last.bytes === 0 || last.filesDone >= last.filesTotal) return false;
+    if (last?.state !== "failed" || !hasPartial(await this.#tools.db.files(last.id))) return false;
     const { engineId } = spec;
     if (last.engine?.engineId === engineId)
       await this.#board.write(last.id, { states: ["failed"] }, { engine: spec });

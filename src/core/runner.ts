@@ -6,7 +6,7 @@ import { runAttempt } from "./lead.ts";
 import type { Meter } from "./meter.ts";
 import type { Clock, DownloadPatch } from "./ports.ts";
 import type { Settings } from "./settings.ts";
-import { type AttemptResult, discardPartials, doneBytes, Interruption, settle } from "./settle.ts";
+import { type AttemptResult, discardPartials, Interruption, settle } from "./settle.ts";
 import { Turns } from "./turns.ts";
 
 const LEASE_MS = 30_000;
@@ -127,7 +127,6 @@ export class Runner {
       state: "cancelled",
       intent: null,
       endedAt,
-      bytes: await doneBytes(this.#tools, row),
       waiting: null,
       notBefore: null,
     };

@@ -72,7 +72,7 @@ async function letGo(tools: Tools, board: Board, id: string, state: Download["st
 
 async function cancelled(tools: Tools, row: Download): Promise<DownloadPatch> {
   await discardPartials(tools, row);
-  return { state: "cancelled", endedAt: tools.clock.now(), bytes: await doneBytes(tools, row) };
+  return { state: "cancelled", endedAt: tools.clock.now() };
 }
 
 async function failed(
@@ -105,7 +105,7 @@ async function failed(
   // Another try cannot mend it: the partial data goes, a verified file that failed as an engine stays (A6, A16).
   if (error.code === "engine_failed") return { state: "failed", endedAt: now, error: record(error) };
   await discardPartials(tools, row);
-  return { state: "failed", endedAt: now, error: record(error), bytes: await doneBytes(tools, row) };
+  return { state: "failed", endedAt: now, error: record(error) };
 }
 
 const record = (error: DownloadError) => ({ code: error.code, message: error.message });
@@ -115,9 +115,14 @@ function describe(error: Error): string {
   return `${error.stack}${cause}`;
 }
 
-/** Bytes of the files that are complete: what is left when the partial data is gone. */
-export async function doneBytes(tools: Tools, row: Download): Promise<number> {
+/** Whether partial data is left of a download that has ended: its own bytes say how far it came (A4), not what is there. */
+export const hasPartial = (files: readonly File[]): boolean =>
+  files.some(({ state, bytes }) => state !== "done" && bytes > 0);
+
+/** Where the next try of a download that has ended begins. */
+export async function bytesLeft(tools: Tools, row: Download): Promise<number> {
   const files = await tools.db.files(row.id);
+  if (hasPartial(files)) return row.bytes;
   return files.reduce((sum, f) => sum + (f.state === "done" ? f.bytes : 0), 0);
 }
 
@@ -127,27 +132,38 @@ export async function doneBytes(tools: Tools, row: Download): Promise<number> {
  */
 export async function discardPartials(tools: Tools, row: Download, some?: readonly File[]): Promise<void> {
   const files = some ?? (await tools.db.files(row.id));
-  const partial = files.filter((f) => f.state !== "done" && f.target !== null);
+  // What another program keeps has no name of ours.
+  const partial = files.filter((f) => f.state !== "done" && (f.target !== null || f.bytes > 0));
   if (partial.length === 0) return;
   try {
-    const { id, modelId, source, layout, commit } = row;
-    const taken = async () => false;
-    const plan = await tools.storage.plan({
-      download: { id, modelId, source, layout, commit },
-      repo: row.repo,
+    await removePartials(
+      tools,
+      row,
+      partial.filter((f) => f.target !== null),
       files,
-      taken,
-      lookOnly: true,
-    });
-    for (const file of partial) {
-      const target = plan.targets.get(file.id);
-      if (target) await tools.storage.discard(target);
-      await tools.db.dropReceipts(file.id);
-    }
+    );
     await tools.db.updateFiles(
       partial.map((f) => ({ id: f.id, patch: { bytes: 0, validator: null, target: null } })),
     );
   } catch (error) {
     tools.log.warn("could not remove partial data", { id: row.id, error: String(error) });
+  }
+}
+
+async function removePartials(
+  tools: Tools,
+  row: Download,
+  partial: readonly File[],
+  files: readonly File[],
+): Promise<void> {
+  if (partial.length === 0) return;
+  const { id, modelId, source, layout, commit, repo } = row;
+  const download = { id, modelId, source, layout, commit };
+  const taken = async () => false;
+  const plan = await tools.storage.plan({ download, repo, files, taken, lookOnly: true });
+  for (const file of partial) {
+    const target = plan.targets.get(file.id);
+    if (target) await tools.storage.discard(target);
+    await tools.db.dropReceipts(file.id);
   }
 }

@@ -23,6 +23,8 @@ export class Sweeper {
   #timer: Timer | undefined;
   #unsubscribe: (() => void) | undefined;
   #wanted: ReadonlySet<string> = new Set();
+  /** Failed downloads without partial data by now, with the end that this is true of: their rows show how far they came. */
+  readonly #swept = new Map<string, number | null>();
 
   constructor(tools: Tools, board: Board, policy: SweepPolicy) {
     this.#tools = tools;
@@ -84,12 +86,13 @@ export class Sweeper {
     if (files) for (const file of await db.files(row.id)) await removeFromDisk(this.#tools, file);
     await secrets.delete(row.id);
     await this.#board.remove(row);
+    this.#swept.delete(row.id);
   }
 
   async #sweepPartials(endedBefore: number): Promise<void> {
     const { db } = this.#tools;
-    const isOver = ({ endedAt, bytes, filesDone, filesTotal }: Download): boolean =>
-      (endedAt ?? 0) <= endedBefore && bytes > 0 && filesDone < filesTotal;
+    const isOver = ({ id, endedAt, bytes, filesDone, filesTotal }: Download): boolean =>
+      (endedAt ?? 0) <= endedBefore && bytes > 0 && filesDone < filesTotal && this.#swept.get(id) !== endedAt;
     let cursor: string | null | undefined;
     do {
       const page = await db.list({ states: ["failed"] }, { limit: BATCH, ...(cursor ? { cursor } : {}) });
@@ -97,16 +100,11 @@ export class Sweeper {
         if (!isOver(listed)) continue;
         // A page takes its time: one that is being tried again by now needs what it has.
         const row = await db.get(listed.id);
-        if (row?.state === "failed" && isOver(row)) await this.#dropPartials(row);
+        if (row?.state !== "failed" || !isOver(row)) continue;
+        await discardPartials(this.#tools, row);
+        this.#swept.set(row.id, row.endedAt);
       }
       cursor = page.nextCursor;
     } while (cursor);
-  }
-
-  async #dropPartials(row: Download): Promise<void> {
-    await discardPartials(this.#tools, row);
-    const files = await this.#tools.db.files(row.id);
-    const bytes = files.reduce((sum, f) => sum + (f.state === "done" ? f.bytes : 0), 0);
-    if (bytes < row.bytes) await this.#board.write(row.id, { states: ["failed"] }, { bytes });
   }
 }

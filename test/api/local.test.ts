@@ -218,7 +218,9 @@ describe("DELETE /local/download/{download_id}", () => {
     expect([answer.status, answer.body]).toEqual([200, { message: "Download cancelled successfully" }]);
     const { data } = await client.waitFor(says(download_id, "cancelled"));
     expect(data).toMatchObject({ error_message: null, completed_at: null, local_file_path: null });
-    expect(data).toMatchObject({ download_speed_mbps: null, eta_seconds: null, bytes_downloaded: 0 });
+    expect(data).toMatchObject({ download_speed_mbps: null, eta_seconds: null });
+    // How far it came (A4).
+    expect(data.bytes_downloaded).toBeGreaterThan(0);
     await hub.cdn.waitFor(({ stats }) => stats.active === 0, "no request under way");
     expect([...new Bun.Glob("**/*.part").scanSync(served.product.dir)]).toEqual([]);
     client.close();

@@ -163,14 +163,14 @@ test("A6 cancel stops the daemon's pull, which keeps what it has; retry goes on 
   const { download } = await product.downloads.start(three);
   await product.has(download.id, MB);
   const { download: cancelled } = await product.downloads.cancel(download.id);
-  expect(cancelled).toMatchObject({ state: "cancelled", bytes: 0 });
+  expect([cancelled.state, cancelled.bytes >= MB]).toEqual(["cancelled", true]);
   await daemon.waitFor(({ active }) => active.length === 0, "the daemon to stop");
   expect(daemon.pulls.map(({ outcome }) => outcome)).toEqual(["gone"]);
   const [layer] = daemon.layers("three");
   const kept = daemon.blobs.get(layer!.digest)!;
   expect(kept).toBeGreaterThanOrEqual(MB);
   daemon.rate = 100 * MB;
-  await product.downloads.retry(download.id);
+  expect((await product.downloads.retry(download.id)).download.bytes).toBe(0);
   await product.reaches(download.id, "completed");
   expect(JSON.parse(daemon.pulls[1]!.lines[1]!).completed).toBe(kept);
 });

@@ -263,15 +263,51 @@ describe("commands", () => {
     expect(queued.id).not.toBe(download.id);
   });
 
-  test("A6 a paused download that is cancelled shows no progress of data that is gone", async () => {
-    await using origin = await slowOrigin();
-    await using product = await openProduct();
-    const { download } = await product.downloads.start({ url: origin.url("/slow.gguf") });
-    await product.has(download.id, MB);
-    await product.downloads.pause(download.id);
-    const { download: cancelled } = await product.downloads.cancel(download.id);
-    expect(cancelled).toMatchObject({ state: "cancelled", bytes: 0 });
-  });
+  for (const pauses of [false, true])
+    test(`A4 A6 progress does not fall with a cancel (paused before: ${pauses}), only with the retry that begins anew`, async () => {
+      await using origin = await slowOrigin();
+      await using product = await openProduct();
+      const { download } = await product.downloads.start({ url: origin.url("/slow.gguf") });
+      const seen: [string, number][] = [];
+      product.downloads.feed.subscribe((event) => {
+        if (event.type === "download") seen.push([event.download.state, event.download.bytes]);
+      });
+      await product.has(download.id, MB);
+      if (pauses) await product.downloads.pause(download.id);
+      const { download: cancelled } = await product.downloads.cancel(download.id);
+      expect([cancelled.state, cancelled.bytes >= MB]).toEqual(["cancelled", true]);
+      const bytes = seen.map(([, bytes]) => bytes);
+      expect(bytes).toEqual(bytes.toSorted((a, b) => a - b));
+      expect((await product.downloads.files(download.id)).map((file) => file.bytes)).toEqual([0]);
+      expect((await product.downloads.retry(download.id)).download.bytes).toBe(0);
+      expect(seen.find(([state], i) => state === "queued" && seen[i - 1]?.[0] === "cancelled")).toEqual([
+        "queued",
+        0,
+      ]);
+    });
+
+  for (const isFinal of [false, true])
+    test(`A4 A6 progress does not fall with a failure that deletes what is there (for good: ${isFinal})`, async () => {
+      await using origin = await slowOrigin();
+      const settings = { retry: { baseMs: 1, maxMs: 2, maxAttempts: 1 } };
+      await using product = await openProduct({ ...(!isFinal && { keepPartialsMs: 0 }), settings });
+      const seen: number[] = [];
+      product.downloads.feed.subscribe((event) => {
+        if (event.type === "download") seen.push(event.download.bytes);
+      });
+      origin.on({ nth: 2 }, { kind: "cut", at: 2 * MB });
+      origin.on({ nth: { from: 3 } }, { kind: "respond", status: isFinal ? 404 : 500 });
+      const { download } = await product.downloads.start({ url: origin.url("/slow.gguf") });
+      const failed = await product.reaches(download.id, "failed");
+      expect(failed.error?.code).toBe(isFinal ? "gone" : "server_error");
+      await until(async () => readdirSync(product.models).length === 0, "the partial data to be gone");
+      // What might be told behind it.
+      await Bun.sleep(100);
+      expect(failed.bytes).toBeGreaterThan(0);
+      expect((await product.downloads.get(download.id)).bytes).toBe(failed.bytes);
+      expect(seen).toEqual(seen.toSorted((a, b) => a - b));
+      expect((await product.downloads.retry(download.id)).download.bytes).toBe(0);
+    });
 
   test("R76 cancel-all takes running, waiting and paused ones", async () => {
     await using origin = await slowOrigin();

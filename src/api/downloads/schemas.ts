@@ -152,7 +152,7 @@ export const DownloadSchema = open(
       description: "Where the file, or the folder of many files, is or will be; empty until it is known",
     }),
     progress: open({
-      downloaded_bytes: whole("Bytes on disk"),
+      downloaded_bytes: whole("Bytes on disk; of what was cancelled or has failed, how far it came"),
       total_bytes: whole("0 while unknown"),
       percentage: Type.Number({ minimum: 0, maximum: 100 }),
       download_speed_bps: whole("Bytes per second, average since the start"),

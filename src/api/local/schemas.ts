@@ -50,7 +50,7 @@ export const StatusSchema = open(
     }),
     status: word(STATUS_WORDS),
     progress_percent: Type.Number({ minimum: 0, maximum: 100 }),
-    bytes_downloaded: whole("Bytes on disk"),
+    bytes_downloaded: whole("Bytes on disk; of what was cancelled or has failed, how far it came"),
     total_bytes: nullable(whole("Bytes of all files together")),
     download_speed_mbps: nullable(
       Type.Number({ minimum: 0, description: "Megabits (10^6) per second; only while bytes move" }),

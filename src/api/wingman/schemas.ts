@@ -54,7 +54,7 @@ const extras = {
   id: Type.String({ format: "uuid", description: "Good for pause, resume and the rest under /v1/downloads" }),
   model_id: Type.String(),
   state: word(STATES),
-  downloaded_bytes: whole("Bytes on disk"),
+  downloaded_bytes: whole("Bytes on disk; of what was cancelled or has failed, how far it came"),
   total_bytes: whole("0 while unknown"),
 };
 
