@@ -55,8 +55,6 @@ const SETTINGS_KEY = "settings";
 const WANTED_KEY = "wanted";
 const PAGE = 500;
 
-const nextTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-
 /** The manager: all that an API family, the command line or a page may ask for. */
 export class Downloads {
   readonly feed: Feed;
@@ -64,7 +62,6 @@ export class Downloads {
   readonly engines: Engines;
   readonly engineRequests: EngineRequests;
   readonly #engineIds = new KeyedLock();
-  /** Of the settings, and of each download whose values are being changed. */
   readonly #changes = new KeyedLock();
   readonly #tools: Tools;
   readonly #board: Board;
@@ -241,11 +238,11 @@ export class Downloads {
     const retry = change.retry && applyRetry(row.retry ?? this.#settings.retry, change.retry);
     const move = change.move && (await this.#resolveMove(change.move));
     if (move && row.state !== "queued") throw refused("reorder", row, "it is not waiting in the queue");
-    const patch = {
+    const given = {
       ...(priority !== undefined && { priority }),
       ...(rateLimit !== undefined && { rateLimit }),
-      ...(retry && { retry }),
     };
+    const patch = { ...given, ...(retry && { retry }) };
     const written = await this.#board.write(row.id, { states: UNFINISHED }, patch);
     if (!written) throw refused("change", row, "it has just ended");
     if (rateLimit !== undefined) this.#tools.transfer.setDownloadRate(row.id, rateLimit);
@@ -319,9 +316,7 @@ export class Downloads {
     return this.#tools.db.counts();
   }
 
-  #defaults(): Defaults {
-    return { layout: this.#options.layout, retry: this.#settings.retry };
-  }
+  #defaults = (): Defaults => ({ layout: this.#options.layout, retry: this.#settings.retry });
 
   /** What is to become one engine is admitted one after the other: each sees what the one before it has done. */
   #forEngine<T>(engine: Download["engine"] | undefined, work: () => Promise<T>): Promise<T> {
@@ -353,7 +348,7 @@ export class Downloads {
       rows.push(...page.items);
       cursor = page.nextCursor;
       // Of a long queue: others get their turn between two pages (F224).
-      if (cursor) await nextTurn();
+      if (cursor) await new Promise((resolve) => setImmediate(resolve));
     } while (cursor);
     return rows;
   }
