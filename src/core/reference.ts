@@ -4,6 +4,8 @@ import type { StartRequest } from "./ports.ts";
 import { withoutSecrets } from "./redact.ts";
 
 const HUB = /^(?<repo>[^/@\s]+(?:\/[^/@\s]+)?)(?:@(?<revision>[^/\s]+))?(?:\/(?<path>.+))?$/;
+/** Pages of hubs are pasted without their scheme, too: `hf.co/org/name`. */
+const PAGE = /^(?:www\.)?(?:hf\.co|huggingface\.co|modelscope\.cn|modelscope\.ai)\//i;
 const GLOB = /[*?[\]{}]/;
 const HELP =
   "write hf:org/name[@revision][/path], mlx:org/name, modelscope:org/name, ollama:name[:tag], ollama-registry:name[:tag] or a URL that starts with https://";
@@ -27,6 +29,7 @@ export function parseRef(ref: string): StartRequest {
       if (rest === "" || /\s/.test(rest)) throw unreadable(ref);
       return { provider: "ollama-registry", model: rest };
     case undefined:
+      if (PAGE.test(ref)) return { url: `https://${ref}` };
       if (!ref.includes("/")) throw unreadable(ref);
       return hubRef(ref, ref);
     default:

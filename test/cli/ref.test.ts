@@ -29,6 +29,10 @@ const REFS: [string, StartRequest][] = [
   ["ollama:me/model", { provider: "ollama", model: "me/model" }],
   ["ollama-registry:llama3.2:1b", { provider: "ollama-registry", model: "llama3.2:1b" }],
   ["ollama-registry:localhost:5000/a/b", { provider: "ollama-registry", model: "localhost:5000/a/b" }],
+  ["hf.co/org/name", { url: "https://hf.co/org/name" }],
+  ["huggingface.co/org/name/blob/main/a.gguf", { url: "https://huggingface.co/org/name/blob/main/a.gguf" }],
+  ["www.modelscope.cn/models/org/name", { url: "https://www.modelscope.cn/models/org/name" }],
+  ["hf.company/name", { repoId: "hf.company/name" }],
   ["https://h/f.bin?sig=1", { url: "https://h/f.bin?sig=1" }],
   ["http://127.0.0.1:1/f", { url: "http://127.0.0.1:1/f" }],
 ];

@@ -115,6 +115,21 @@ describe.skipIf(!hasBrowser)("adding downloads", () => {
     await adding.page.getByText("1 download started").waitFor();
   });
 
+  test("what is under way already is not said to be started", async () => {
+    await world.daemon.must("PATCH", "/v1/settings", { paused: true });
+    const url = world.origin.url("/plain.gguf");
+    await world.daemon.begin({ url });
+    const adding = await open("/");
+    await adding.view.button("plain.gguf").waitFor();
+    await adding.view.goto("#/add");
+    await adding.lookUp(url);
+    await adding.download();
+    await adding.page.getByText("1 download under way already").waitFor();
+    expect(await adding.page.getByText(/started$/).count()).toBe(0);
+    expect(await downloads()).toHaveLength(1);
+    await world.daemon.must("PATCH", "/v1/settings", { paused: false });
+  });
+
   test("a split set and a card beside it are one download of just these files", async () => {
     const adding = await open();
     await adding.lookUp("https://huggingface.co/acme/tiny-gguf");

@@ -1,7 +1,7 @@
 /** From what was chosen to requests, and their start. */
 import { batch } from "@preact/signals";
 import { start } from "../../state/actions.ts";
-import { put } from "../../state/store.ts";
+import { downloads, put } from "../../state/store.ts";
 import type { StartBody } from "../../state/types.ts";
 import { selectionOf } from "./choices.ts";
 import { type EngineOptions, type Item, isReady, items, removeItem } from "./items.ts";
@@ -9,20 +9,24 @@ import { referenceOf } from "./references.ts";
 
 export interface Outcome {
   started: number;
+  /** Under way already: asked for again, they are what they were. */
+  joined: number;
   refused: number;
 }
 
 /** Starts all that is ready. What was started leaves the list, token and all; the rest says why it was not. */
 export async function startAll(): Promise<Outcome> {
-  const outcome: Outcome = { started: 0, refused: 0 };
+  const outcome: Outcome = { started: 0, joined: 0, refused: 0 };
   for (const item of items.peek().filter(isReady)) {
     try {
+      const known = new Set(downloads.peek().keys());
       const download = await start(bodyOf(item));
       batch(() => {
         put(download);
         removeItem(item);
       });
-      outcome.started += 1;
+      if (known.has(download.id)) outcome.joined += 1;
+      else outcome.started += 1;
     } catch (error) {
       item.refusal.value = error instanceof Error ? error.message : String(error);
       outcome.refused += 1;

@@ -96,9 +96,10 @@ function Footer() {
   const ready = items.value.filter(isReady);
   const download = async (): Promise<void> => {
     isStarting.value = true;
-    const { started, refused } = await startAll();
+    const { started, joined, refused } = await startAll();
     isStarting.value = false;
     if (started > 0) toast(`${plural(started, "download")} started`, { kind: "good" });
+    if (joined > 0) toast(`${plural(joined, "download")} under way already`);
     if (refused === 0 && items.value.length === 0) go("downloads");
   };
   return (

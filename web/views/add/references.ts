@@ -6,6 +6,8 @@ const HUB_COMMAND = /^\$?\s*(?:hf|huggingface-cli)\s+download\s+([\w.-]+\/[\w.-]
 /** `https://ollama.com/library/llama3.2:1b`, `https://ollama.com/user/model`. */
 const OLLAMA_PAGE =
   /^https?:\/\/(?:www\.)?ollama\.com\/(?:library\/)?([\w.-]+(?:\/[\w.-]+)?(?::[\w.-]+)?)\/?(?:[?#].*)?$/i;
+/** Addresses of hub pages without their scheme, as some programs copy them. */
+const BARE_PAGE = /^(?:www\.)?(?:hf\.co|huggingface\.co|modelscope\.cn|modelscope\.ai|ollama\.com)\/\S+$/i;
 const OLLAMA_NAME = /^[a-z0-9][\w.-]*(?::[\w.-]+)?$/i;
 
 /** The lines that say something, each once. */
@@ -16,6 +18,7 @@ export function linesOf(text: string): string[] {
 
 /** One line as a reference: commands and addresses of Ollama's pages become names, a bare word is an Ollama model. */
 export function referenceOf(line: string): string {
+  if (BARE_PAGE.test(line)) return referenceOf(`https://${line}`);
   const [, pulled] = OLLAMA_COMMAND.exec(line) ?? [];
   if (pulled !== undefined) return `ollama:${pulled}`;
   const [, repo, file] = HUB_COMMAND.exec(line) ?? [];
