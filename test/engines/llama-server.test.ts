@@ -137,7 +137,7 @@ describe("A16 llama-server: failing", () => {
   });
 
   test("one that is never ready is ended after its time, deaf or not", async () => {
-    await using world = await open({ readyMs: 300 });
+    await using world = await open({ readyMs: 3_000 });
     world.program.order({ neverReady: true, deaf: true });
     expect(await codeOf(create(world, "e"))).toBe("engine_failed");
     expect(world.program.starts()).toHaveLength(1);
