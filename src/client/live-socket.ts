@@ -5,8 +5,8 @@ import type { SocketLike, Transport } from "./transport.ts";
 
 /** Time a WebSocket has to be greeted. */
 const GREETING_MS = 10_000;
-/** Heartbeats that may fail to come. */
-const PATIENCE = 3;
+/** In so many times that of a heartbeat something must come: two may be lost. */
+const PATIENCE = 2.5;
 const REF = "watch";
 
 interface Frame {
@@ -78,14 +78,15 @@ class Session {
     this.#socket.close();
   }
 
-  #broke(why: string): void {
-    this.#inbox.end(this.#isGreeted ? new ConnectionError(why) : new Refused(why));
+  #broke(why: string, options: { timedOut?: boolean } = {}): void {
+    this.#inbox.end(this.#isGreeted ? new ConnectionError(why, options) : new Refused(why));
   }
 
   /** Something must come soon. */
   #expect(): void {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#broke("The WebSocket fell silent"), this.#silenceMs);
+    const silent = (): void => this.#broke("The WebSocket fell silent", { timedOut: true });
+    this.#timer = setTimeout(silent, this.#silenceMs);
   }
 
   #take(data: unknown): void {

@@ -5,6 +5,8 @@ import { pathOf, type Transport } from "./transport.ts";
 
 /** A proxy that holds the stream back shows nothing of it; a server sends its first event at once. */
 const FIRST_MS = 10_000;
+/** A server sends a comment every 5 s: after two that are lost the stream is taken for dead. */
+const SILENCE_MS = 12_500;
 
 /**
  * Live events over server-sent events, until the stream ends or breaks (`ConnectionError`). Throws `Refused` when
@@ -28,7 +30,7 @@ export async function* overStream(transport: Transport, watched: Watched): Async
       if (!isStarted) watched.onOpen?.();
       isStarted = true;
     };
-    for await (const { event, data } of messages(answer, release, started)) {
+    for await (const { event, data } of messages(answer, release, started, SILENCE_MS)) {
       const told = read(event, data);
       if (told) yield* only === undefined && wanted ? narrowed(told, wanted) : [told];
     }

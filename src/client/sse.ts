@@ -8,7 +8,7 @@ export interface SseMessage {
   id: string | undefined;
 }
 
-/** A server sends a comment every 5 s; after this silence the connection is taken for dead. */
+/** After this silence a connection is taken for dead, where nothing else is said. */
 const SILENCE_MS = 20_000;
 
 /** Pieces of text to events, as WHATWG HTML §9.2.6 has it; an event that has not ended is kept for the next piece. */
@@ -58,6 +58,7 @@ export async function* messages(
   answer: Response,
   release: () => void,
   onSign: () => void = () => {},
+  silenceMs = SILENCE_MS,
 ): AsyncGenerator<SseMessage> {
   const reader = answer.body?.getReader();
   if (!reader) return;
@@ -65,7 +66,7 @@ export async function* messages(
   const decoder = new TextDecoder();
   try {
     for (;;) {
-      const chunk = await withinSilence(reader.read());
+      const chunk = await withinSilence(reader.read(), silenceMs);
       if (chunk.done) return;
       onSign();
       yield* parser.feed(decoder.decode(chunk.value, { stream: true }));
@@ -78,11 +79,11 @@ export async function* messages(
   }
 }
 
-async function withinSilence<T>(next: Promise<T>): Promise<T> {
+async function withinSilence<T>(next: Promise<T>, silenceMs: number): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const silence = new Promise<never>((_, reject) => {
     const fail = () => reject(new ConnectionError("The event stream fell silent", { timedOut: true }));
-    timer = setTimeout(fail, SILENCE_MS);
+    timer = setTimeout(fail, silenceMs);
   });
   try {
     return await Promise.race([next, silence]);

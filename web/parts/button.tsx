@@ -1,4 +1,6 @@
 import type { ComponentChildren, Ref } from "preact";
+import { useRef } from "preact/hooks";
+import { useOff } from "./focus.ts";
 import { Icon, type IconName } from "./icon.tsx";
 
 interface ButtonProps {
@@ -19,6 +21,22 @@ interface ButtonProps {
   buttonRef?: Ref<HTMLButtonElement>;
 }
 
+/** What is only marked as off does nothing when it is pressed, and sends no form. */
+function press(event: MouseEvent & { currentTarget: Element }, act?: (event: MouseEvent) => void): void {
+  if (event.currentTarget.getAttribute("aria-disabled") === "true") event.preventDefault();
+  else act?.(event);
+}
+
+function hold(
+  element: HTMLButtonElement | null,
+  own: { current: HTMLButtonElement | null },
+  theirs: Ref<HTMLButtonElement> | undefined,
+): void {
+  own.current = element;
+  if (typeof theirs === "function") theirs(element);
+  else if (theirs) theirs.current = element;
+}
+
 export function Button({
   children,
   kind = "plain",
@@ -32,17 +50,19 @@ export function Button({
   onClick,
   buttonRef,
 }: ButtonProps) {
+  const own = useRef<HTMLButtonElement>(null);
+  const off = useOff(own, disabled === true, busy);
   return (
     <button
-      ref={buttonRef ?? null}
+      ref={(element) => hold(element, own, buttonRef)}
       type={type}
       class={`button ${kind}`}
-      disabled={disabled || busy}
+      {...off}
       aria-busy={busy ? "true" : undefined}
       aria-label={label}
       aria-pressed={pressed}
       aria-expanded={expanded}
-      onClick={onClick}
+      onClick={(event) => press(event, onClick)}
     >
       {icon && <Icon name={icon} />}
       {children}
@@ -81,20 +101,22 @@ export function IconButton({
   onClick,
   buttonRef,
 }: IconButtonProps) {
+  const own = useRef<HTMLButtonElement>(null);
+  const off = useOff(own, disabled === true);
   return (
     <button
-      ref={buttonRef ?? null}
+      ref={(element) => hold(element, own, buttonRef)}
       type="button"
       class={danger ? "icon-button danger" : "icon-button"}
       aria-label={label}
       title={label}
-      disabled={disabled}
+      {...off}
       aria-pressed={pressed}
       aria-expanded={expanded}
       aria-controls={controls}
       aria-haspopup={popup}
       tabIndex={tabIndex}
-      onClick={onClick}
+      onClick={(event) => press(event, onClick)}
     >
       <Icon name={icon} />
     </button>

@@ -3,6 +3,7 @@ import { IconButton } from "../parts/button.tsx";
 import { bytes, speed } from "../parts/format.ts";
 import { Icon, type IconName } from "../parts/icon.tsx";
 import { logout, tell } from "../state/actions.ts";
+import { isStale } from "../state/connection.ts";
 import { prefs, THEMES, type Theme } from "../state/prefs.ts";
 import { href } from "../state/route.ts";
 import { hasSession } from "../state/session.ts";
@@ -40,7 +41,7 @@ export function Header() {
 }
 
 function Speed() {
-  const shown = useComputed(() => speed(totalSpeed.value));
+  const shown = useComputed(() => (isStale.value ? "–" : speed(totalSpeed.value)));
   return (
     <span class="figure" title="Speed of all downloads together">
       <Icon name="speed" />

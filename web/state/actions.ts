@@ -261,7 +261,7 @@ export const listSources = async (): Promise<SourceItem[]> => (await server.hub.
 export const listRemoteFiles = (
   provider: string,
   repo: string,
-  options: { revision?: string; token?: string } = {},
+  options: { revision?: string; token?: string; signal?: AbortSignal } = {},
 ): Promise<RemoteListing> => server.hub.files(provider, repo, options);
 
 /* ------------------------------------------------------------------ session */

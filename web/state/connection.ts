@@ -1,6 +1,6 @@
 /** How the page hears of what happens (A27): live as long as that works, else by asking again and again. */
-import { effect, type ReadonlySignal, signal, untracked } from "@preact/signals";
-import { type Link, type LiveEvent, ModelhaulError } from "../../src/client/index.ts";
+import { computed, effect, type ReadonlySignal, signal, untracked } from "@preact/signals";
+import { ConnectionError, type Link, type LiveEvent, ModelhaulError } from "../../src/client/index.ts";
 import { locked, server } from "./api.ts";
 import { loadAll, loadFinished, take } from "./catch-up.ts";
 import { prefs } from "./prefs.ts";
@@ -18,6 +18,8 @@ export interface Connection {
 
 const state = signal<Connection>({ kind: "connecting", since: Date.now() });
 export const connection: ReadonlySignal<Connection> = state;
+/** What is shown is as it was, and not as it is: speeds and clocks stand still. */
+export const isStale: ReadonlySignal<boolean> = computed(() => state.value.kind === "offline");
 /** True while a refresh is under way. */
 export const isRefreshing = signal(false);
 
@@ -39,6 +41,8 @@ let isConnected = false;
 let brokeAt = Date.now();
 let pause = FIRST_PAUSE_MS;
 let wake: () => void = () => {};
+/** Will say that the connection is broken, unless it is mended by then. */
+let saying: ReturnType<typeof setTimeout> | undefined;
 
 /** Call once: connects, and again whenever the reader chooses another way or has logged in. */
 export function connect(): void {
@@ -46,6 +50,7 @@ export function connect(): void {
     const transports = prefs.live.value ? undefined : (["polling"] as const);
     const pollMs = prefs.interval.value * 1000;
     running?.abort();
+    clearTimeout(saying);
     if (locked.value) return become({ kind: "locked", since: Date.now() });
     running = new AbortController();
     const { signal } = running;
@@ -103,6 +108,7 @@ async function run(way: Way, signal: AbortSignal): Promise<void> {
 
 function onLink(link: Link): void {
   if (link === "offline") return;
+  clearTimeout(saying);
   isConnected = true;
   pause = FIRST_PAUSE_MS;
   const kind = KINDS[link];
@@ -120,10 +126,17 @@ function see(event: LiveEvent): void {
 function broke(error: unknown): void {
   if (isConnected) brokeAt = Date.now();
   isConnected = false;
+  clearTimeout(saying);
   const isRefused = error instanceof ModelhaulError;
+  // A silence has lasted long enough by itself.
+  const isLong = error instanceof ConnectionError && error.timedOut;
   const nextTryAt = Date.now() + pause;
-  if (!isRefused && Date.now() - brokeAt + pause < GRACE_MS) return;
-  become({ kind: "offline", since: brokeAt, nextTryAt, ...(isRefused && { message: error.message }) });
+  const say = (): void =>
+    become({ kind: "offline", since: brokeAt, nextTryAt, ...(isRefused && { message: error.message }) });
+  const grace = brokeAt + GRACE_MS - Date.now();
+  if (isRefused || isLong || grace <= 0) say();
+  // By the clock, and not with the next failure: a try may take a minute to fail.
+  else saying = setTimeout(say, grace);
 }
 
 /** Until the next try; ends early when the reader or the browser says so. */

@@ -4,6 +4,7 @@ import { batch, type ReadonlySignal, type Signal, signal } from "@preact/signals
 import type { Reading } from "../../../src/client/index.ts";
 import { listRemoteFiles, loadStorage, tell } from "../../state/actions.ts";
 import { ApiError, server } from "../../state/api.ts";
+import { lanes } from "../../state/lanes.ts";
 import { storage } from "../../state/store.ts";
 import type { RemoteListing } from "../../state/types.ts";
 import { type Choices, choicesOf, preselect, sizeOf } from "./choices.ts";
@@ -74,6 +75,8 @@ export interface Item {
   options: Signal<Options>;
   /** Why it was not started. */
   refusal: Signal<string | undefined>;
+  /** Ends what is being asked about it. */
+  asking: AbortController;
 }
 
 const all = signal<readonly Item[]>([]);
@@ -119,10 +122,12 @@ function itemOf(line: string, reading: Reading | undefined): Item {
     token: signal(""),
     options: signal(noOptions()),
     refusal: signal<string | undefined>(undefined),
+    asking: new AbortController(),
   };
 }
 
 export function removeItem(item: Item): void {
+  item.asking.abort();
   item.token.value = "";
   all.value = all.peek().filter((other) => other !== item);
 }
@@ -132,9 +137,15 @@ export const freeSpace = (): number | undefined => storage.value?.free_bytes;
 
 export const isOllama = ({ reading }: Item): boolean => reading?.provider?.startsWith("ollama") === true;
 
+/** A browser has six connections to a server: a silent hub must leave some for everything else. */
+const ask = lanes(2);
+
 /** Asks the hub what there is. Called again when a token has been given. */
 export async function look(item: Item): Promise<void> {
   const { reading, found } = item;
+  item.asking.abort();
+  item.asking = new AbortController();
+  const { signal } = item.asking;
   found.value = { kind: "looking" };
   if (!reading || reading.error) {
     found.value = {
@@ -144,18 +155,21 @@ export async function look(item: Item): Promise<void> {
     };
     return;
   }
-  if (isOllama(item)) return lookAtOllama(item);
+  if (isOllama(item)) return lookAtOllama(item, signal);
   const { provider, repo_id, lists } = reading;
   if (!lists || provider === undefined || repo_id === undefined || reading.include) {
     found.value = { kind: "whole", size: undefined };
     return;
   }
   try {
-    const listing = await listRemoteFiles(provider, repo_id, hubOptions(item));
+    const listing = await ask(
+      () => listRemoteFiles(provider, repo_id, { ...hubOptions(item), signal }),
+      signal,
+    );
     if (storage.peek() === null) await loadStorage().catch(() => {});
-    show(item, listing);
+    if (!signal.aborted) show(item, listing);
   } catch (error) {
-    found.value = failure(error);
+    if (!signal.aborted) found.value = failure(error);
   }
 }
 
@@ -173,14 +187,18 @@ const hubOptions = ({ reading, token }: Item) => ({
 });
 
 /** The registry tells the size, whoever brings the model; a daemon may know names that it does not. */
-async function lookAtOllama({ reading, found, provider, token }: Item): Promise<void> {
-  const { repo_id = "", revision } = reading ?? {};
-  const secret = token.peek() === "" ? {} : { token: token.peek() };
+async function lookAtOllama(item: Item, signal: AbortSignal): Promise<void> {
+  const { reading, found, provider } = item;
+  const { repo_id = "" } = reading ?? {};
   try {
-    const at = revision === undefined ? {} : { revision };
-    const { files } = await listRemoteFiles("ollama-registry", repo_id, { ...at, ...secret });
+    const { files } = await ask(
+      () => listRemoteFiles("ollama-registry", repo_id, { ...hubOptions(item), signal }),
+      signal,
+    );
+    if (signal.aborted) return;
     found.value = { kind: "whole", size: files.reduce((sum, { size }) => sum + size, 0) };
   } catch (error) {
+    if (signal.aborted) return;
     found.value = provider.peek() === "ollama" ? { kind: "whole", size: undefined } : failure(error);
   }
 }

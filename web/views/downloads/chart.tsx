@@ -2,6 +2,7 @@
 import { useSignalEffect } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { speed } from "../../parts/format.ts";
+import { isStale } from "../../state/connection.ts";
 import { prefs } from "../../state/prefs.ts";
 import { speedHistory, totalSpeed } from "../../state/store.ts";
 import type { Plot } from "./plot.ts";
@@ -59,7 +60,7 @@ export function SpeedChart() {
 }
 
 function Now() {
-  return <strong class="speed-value">{speed(totalSpeed.value)}</strong>;
+  return <strong class="speed-value">{isStale.value ? "–" : speed(totalSpeed.value)}</strong>;
 }
 
 function Most() {

@@ -1,5 +1,6 @@
 /** Time that passes between two news of a download. */
 import { signal } from "@preact/signals";
+import { connection, isStale } from "../../state/connection.ts";
 import { isFinished } from "../../state/tally.ts";
 import type { DownloadItem } from "../../state/types.ts";
 
@@ -20,13 +21,14 @@ let timer: ReturnType<typeof setInterval> | undefined;
 /** When each was first looked at; the server's clock may be another than this browser's. */
 const seen = new WeakMap<DownloadItem, number>();
 
-/** Seconds since it was asked for; goes on by itself until it has ended. */
+/** Seconds since it was asked for; goes on by itself until it has ended, or until nobody knows any more. */
 export function elapsed(download: DownloadItem): number {
   const { elapsed_seconds } = download.timing;
   if (isFinished(download.state)) return elapsed_seconds;
   const first = seen.get(download) ?? Date.now();
   seen.set(download, first);
-  return elapsed_seconds + Math.max(0, (now.value - first) / 1000);
+  const until = isStale.value ? connection.value.since : now.value;
+  return elapsed_seconds + Math.max(0, (until - first) / 1000);
 }
 
 /** Whole seconds until then; undefined when that is past. */

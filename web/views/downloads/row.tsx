@@ -4,6 +4,7 @@ import { IconButton } from "../../parts/button.tsx";
 import { bytes, duration, percent, speed, stateWord, time } from "../../parts/format.ts";
 import { Icon } from "../../parts/icon.tsx";
 import { cancel, pause, remove, resume, retry } from "../../state/actions.ts";
+import { isStale } from "../../state/connection.ts";
 import { row } from "../../state/store.ts";
 import { isFinished } from "../../state/tally.ts";
 import type { DownloadItem } from "../../state/types.ts";
@@ -179,8 +180,8 @@ function Figures({ download }: { download: DownloadItem }) {
   const left = timing.estimated_remaining_seconds;
   return (
     <div class="dl-figures">
-      <span class="dl-speed">{state === "downloading" ? speed(now) : ""}</span>
-      <span class="dl-left">{left !== undefined ? `${duration(left)} left` : ""}</span>
+      <span class="dl-speed">{state === "downloading" && !isStale.value ? speed(now) : ""}</span>
+      <span class="dl-left">{left !== undefined && !isStale.value ? `${duration(left)} left` : ""}</span>
       <span class="dl-elapsed">{timeWords(download)}</span>
     </div>
   );

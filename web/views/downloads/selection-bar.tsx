@@ -1,5 +1,7 @@
 /** What can be done to the selected downloads; in the place of what is done to all. */
+import { useRef } from "preact/hooks";
 import { Button } from "../../parts/button.tsx";
+import { useHeirs } from "../../parts/focus.ts";
 import type { IconName } from "../../parts/icon.tsx";
 import { Menu } from "../../parts/menu.tsx";
 import { peek, row } from "../../state/store.ts";
@@ -23,8 +25,13 @@ export function SelectionBar() {
     .filter((item): item is DownloadItem => item !== undefined);
   const removable = whichMay("remove", items);
   const limitable = whichMay("limit", items);
+  const own = useRef<HTMLFieldSetElement>(null);
+  useHeirs(own, () => [
+    document.querySelector<HTMLElement>('.downloads [data-id][tabindex="0"]'),
+    document.querySelector("main"),
+  ]);
   return (
-    <fieldset class="bulk bulk-selection">
+    <fieldset class="bulk bulk-selection" ref={own}>
       <legend class="unseen">Selected downloads</legend>
       <span class="bulk-count" role="status">
         {items.length} selected
