@@ -4,6 +4,7 @@ import type { Clock } from "./ports.ts";
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
+  // The runtime complains on standard error of a timer in the past.
   sleep: (ms, signal) =>
     new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(signal.reason);
@@ -11,10 +12,13 @@ export const systemClock: Clock = {
         clearTimeout(timer);
         reject(signal?.reason);
       };
-      const timer = setTimeout(() => {
-        signal?.removeEventListener("abort", cancel);
-        resolve();
-      }, ms);
+      const timer = setTimeout(
+        () => {
+          signal?.removeEventListener("abort", cancel);
+          resolve();
+        },
+        Math.max(0, ms),
+      );
       signal?.addEventListener("abort", cancel, { once: true });
     }),
 };

@@ -24,7 +24,7 @@ export interface Clock {
   now(): number;
   /** Monotonic milliseconds: for durations and speeds, never for dates (F111). */
   monotonic(): number;
-  /** Resolves after `ms`; rejects with the signal's reason when aborted. */
+  /** Resolves after `ms`, soon when that is in the past; rejects with the signal's reason when aborted. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
