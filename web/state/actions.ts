@@ -2,6 +2,7 @@
 import { type Signal, signal } from "@preact/signals";
 import { ApiError, locked, request, server } from "./api.ts";
 import { forget } from "./connection.ts";
+import { type Lanes, lanes } from "./lanes.ts";
 import { confirm, toast } from "./notices.ts";
 import { hasSession } from "./session.ts";
 import { clear, drop, engines, models, peek, pretend, put, settings, storage } from "./store.ts";
@@ -49,14 +50,22 @@ const ends = new Map<string, Promise<void>>();
 export async function attempt<T>(id: string, work: () => Promise<T>): Promise<T | undefined> {
   const isBusy = workOn(id);
   if (isBusy.peek()) return undefined;
+  try {
+    return await hold(id, work);
+  } catch (error) {
+    tell(error);
+    return undefined;
+  }
+}
+
+/** The same for what nothing else is being done to; throws as the work does. */
+async function hold<T>(id: string, work: () => Promise<T>): Promise<T> {
+  const isBusy = workOn(id);
   isBusy.value = true;
   try {
     const task = work();
     ends.set(id, task.then(nothing, nothing));
     return await task;
-  } catch (error) {
-    tell(error);
-    return undefined;
   } finally {
     isBusy.value = false;
     ends.delete(id);
@@ -81,16 +90,40 @@ const OPTIMISTIC: Record<Verb, State> = {
 /** A command is done when it is answered (A21); the event that says so may be a moment behind. */
 const BEHIND_MS = 1_000;
 
-/** One command after the other: what a reader presses meanwhile is done next, if the state allows it by then. */
-async function run(verb: Verb, id: string): Promise<boolean> {
+/** Until nothing is being done to it. */
+async function turn(id: string): Promise<void> {
   while (ends.has(id)) await ends.get(id);
+}
+
+const atOnce: Lanes = (work) => work();
+
+/**
+ * One command after the other: what a reader presses meanwhile is done next, if the state allows it by then. Shown as
+ * done at once, whenever its lane lets it be asked for. False when it is not allowed; throws what the server refuses.
+ */
+async function command(verb: Verb, id: string, lane = atOnce): Promise<boolean> {
+  if (ends.has(id)) await turn(id);
   const state = peek(id)?.state;
   if (state === undefined || !may(verb, state)) return false;
-  const truth = pretend(id, { state: OPTIMISTIC[verb], speed: 0, connections: 0 });
-  const done = await attempt(id, async () => server.downloads[verb](id));
-  if (done) setTimeout(truth, BEHIND_MS);
-  else truth();
-  return done !== undefined;
+  // One that begins meanwhile, in the place of others that are paused, is still to be paused.
+  const truth = pretend(id, { state: OPTIMISTIC[verb], speed: 0, connections: 0 }, (now) => may(verb, now));
+  try {
+    await hold(id, () => lane(async () => server.downloads[verb](id)));
+    setTimeout(truth, BEHIND_MS);
+    return true;
+  } catch (error) {
+    truth();
+    throw error;
+  }
+}
+
+async function run(verb: Verb, id: string): Promise<boolean> {
+  try {
+    return await command(verb, id);
+  } catch (error) {
+    tell(error);
+    return false;
+  }
 }
 
 export const pause = (id: string): Promise<boolean> => run("pause", id);
@@ -151,21 +184,59 @@ export interface BulkResult {
   failed: { id: string; reason: string }[];
 }
 
+/** A browser has six connections to a server. */
+const abreast = lanes(4);
+const SELECTION = "selection";
+
+/** Whether something is being done to several; reading it subscribes. */
+export const isBulkBusy = (): boolean => busy(SELECTION);
+
+/** Begins the work for all; undefined when other work for several is under way. */
+const many = (
+  ids: readonly string[],
+  work: (id: string) => Promise<boolean>,
+): Promise<BulkResult | undefined> =>
+  attempt(SELECTION, async () => {
+    const result: BulkResult = { done: 0, failed: [] };
+    const one = async (id: string): Promise<void> => {
+      try {
+        if (await work(id)) result.done += 1;
+      } catch (error) {
+        result.failed.push({ id, reason: error instanceof Error ? error.message : String(error) });
+      }
+    };
+    await Promise.all(ids.map(one));
+    return result;
+  });
+
 /** The same verb for several; those whose state does not allow it are left out. */
-export async function bulk(verb: Verb, ids: readonly string[]): Promise<BulkResult> {
-  const result: BulkResult = { done: 0, failed: [] };
-  for (const id of ids) {
-    const state = peek(id)?.state;
-    if (state === undefined || !may(verb, state)) continue;
+export const bulk = (verb: Verb, ids: readonly string[]): Promise<BulkResult | undefined> =>
+  many(ids, (id) => command(verb, id, abreast));
+
+/** Takes finished records out of the list; the files stay. */
+export const bulkRemove = (ids: readonly string[]): Promise<BulkResult | undefined> =>
+  many(ids, async (id) => {
+    await turn(id);
+    await hold(id, () => abreast(() => server.history.remove(id)));
+    drop(id);
+    return true;
+  });
+
+/** The same priority or limit for several. */
+export const bulkPatch = (
+  ids: readonly string[],
+  change: { priority: number } | { rate_limit_bps: number },
+): Promise<BulkResult | undefined> =>
+  many(ids, async (id) => {
+    await turn(id);
+    const truth = pretend(id, change, () => true);
     try {
-      await server.downloads[verb](id);
-      result.done += 1;
-    } catch (error) {
-      result.failed.push({ id, reason: error instanceof Error ? error.message : String(error) });
+      put(await hold(id, () => abreast(() => server.downloads.change(id, change))));
+    } finally {
+      truth();
     }
-  }
-  return result;
-}
+    return true;
+  });
 
 export const pauseAll = (): Promise<boolean> => all("pause", "paused");
 export const resumeAll = (): Promise<boolean> => all("resume", "resumed");

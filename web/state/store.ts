@@ -60,8 +60,15 @@ export function* items(): Generator<DownloadItem> {
 
 /** What has come since the last frame; null for a record that is gone. */
 const pending = new Map<string, DownloadItem | null>();
-/** What the server last said of those that are shown otherwise for the moment. */
-const truths = new Map<string, { truth: DownloadItem; pretended: Partial<DownloadItem> }>();
+/** One that is shown otherwise for the moment. */
+interface Pretence {
+  /** What the server last said. */
+  truth: DownloadItem;
+  pretended: Partial<DownloadItem>;
+  /** Whether it goes on when the server tells this state. */
+  lasts: (state: DownloadItem["state"]) => boolean;
+}
+const truths = new Map<string, Pretence>();
 /** Those that came and became something else before they were shown: as they came. */
 const begun = new Map<string, DownloadItem>();
 const queue = new Queue();
@@ -79,7 +86,7 @@ export function onChange(listener: Listener): () => void {
 /** News of a download; another state is shown with the next frame, progress a few times a second. */
 export function put(download: DownloadItem): void {
   const known = truths.get(download.id);
-  if (known && known.truth.state !== download.state) truths.delete(download.id);
+  if (known && !known.lasts(download.state)) truths.delete(download.id);
   else if (known) known.truth = download;
   const pretended = truths.get(download.id)?.pretended;
   const waiting = pending.get(download.id);
@@ -99,13 +106,13 @@ export function drop(id: string): void {
 const newest = (id: string): DownloadItem | undefined => pending.get(id) ?? peek(id);
 
 /**
- * Shows a download as it will be when a command has worked, until the server tells another state. Answers how to end
- * that: what the server said last is shown again.
+ * Shows a download as it will be when a command has worked, until the server tells a state in which it does not last:
+ * any other one, unless `lasts` says more. Answers how to end that: what the server said last is shown again.
  */
-export function pretend(id: string, pretended: Partial<DownloadItem>): () => void {
+export function pretend(id: string, pretended: Partial<DownloadItem>, lasts?: Pretence["lasts"]): () => void {
   const truth = truths.get(id)?.truth ?? newest(id);
   if (!truth) return () => {};
-  const mine = { truth, pretended };
+  const mine = { truth, pretended, lasts: lasts ?? ((state) => state === truth.state) };
   truths.set(id, mine);
   pending.set(id, changed(truth, pretended));
   planFlush(true);

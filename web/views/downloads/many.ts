@@ -1,5 +1,5 @@
 /** What can be done to all that are selected. */
-import { type BulkResult, bulk, patch, remove } from "../../state/actions.ts";
+import { type BulkResult, bulk, bulkPatch, bulkRemove } from "../../state/actions.ts";
 import { confirm, toast } from "../../state/notices.ts";
 import { peek } from "../../state/store.ts";
 import type { Verb } from "../../state/types.ts";
@@ -16,8 +16,10 @@ const PAST: Record<Verb, string> = {
   retry: "queued again",
 };
 
-/** The outcome in one line, with the first reason where something failed. */
-function tellResult(past: string, { done, failed }: BulkResult, undo?: () => void): void {
+/** The outcome in one line, with the first reason where something failed; nothing where nothing was begun. */
+function tellResult(past: string, result: BulkResult | undefined, undo?: () => void): void {
+  if (result === undefined) return;
+  const { done, failed } = result;
   const [first] = failed;
   const name = first && (peek(first.id)?.model_id ?? first.id);
   const rest = first === undefined ? "" : `; ${count(failed.length)} not: ${name}: ${first.reason}`;
@@ -30,7 +32,7 @@ function tellResult(past: string, { done, failed }: BulkResult, undo?: () => voi
 export async function verbMany(verb: Verb, ids: readonly string[]): Promise<void> {
   if (verb === "cancel" && !(await askCancel(ids))) return;
   const result = await bulk(verb, ids);
-  const failed = new Set(result.failed.map(({ id }) => id));
+  const failed = new Set(result?.failed.map(({ id }) => id));
   const undo = () =>
     void verbMany(
       "retry",
@@ -50,15 +52,13 @@ const askCancel = (ids: readonly string[]): Promise<boolean> =>
 
 /** Takes finished records off the list; the files stay. */
 export async function removeMany(ids: readonly string[]): Promise<void> {
-  let done = 0;
-  for (const id of ids) if (await remove(id)) done += 1;
-  toast(`${count(done)} removed from the list`);
+  tellResult("removed from the list", await bulkRemove(ids));
 }
 
 export async function limitMany(ids: readonly string[], perSecond: number): Promise<void> {
-  for (const id of ids) await patch(id, { rate_limit_bps: perSecond });
+  tellResult("changed", await bulkPatch(ids, { rate_limit_bps: perSecond }));
 }
 
 export async function prioritizeMany(ids: readonly string[], priority: number): Promise<void> {
-  for (const id of ids) await patch(id, { priority });
+  tellResult("changed", await bulkPatch(ids, { priority }));
 }

@@ -4,6 +4,7 @@ import { Button } from "../../parts/button.tsx";
 import { useHeirs } from "../../parts/focus.ts";
 import type { IconName } from "../../parts/icon.tsx";
 import { Menu } from "../../parts/menu.tsx";
+import { isBulkBusy } from "../../state/actions.ts";
 import { peek, row } from "../../state/store.ts";
 import type { DownloadItem } from "../../state/types.ts";
 import { type Act, whichMay } from "./allowed.ts";
@@ -25,6 +26,7 @@ export function SelectionBar() {
     .filter((item): item is DownloadItem => item !== undefined);
   const removable = whichMay("remove", items);
   const limitable = whichMay("limit", items);
+  const isBusy = isBulkBusy();
   const own = useRef<HTMLFieldSetElement>(null);
   useHeirs(own, () => [
     document.querySelector<HTMLElement>('.downloads [data-id][tabindex="0"]'),
@@ -34,20 +36,26 @@ export function SelectionBar() {
     <fieldset class="bulk bulk-selection" ref={own}>
       <legend class="unseen">Selected downloads</legend>
       <span class="bulk-count" role="status">
-        {items.length} selected
+        {items.length} selected{isBusy && " · working…"}
       </span>
       {VERBS.map(({ act, label, icon }) => (
         <Button
           key={act}
           icon={icon}
           kind={act === "cancel" ? "danger" : "plain"}
+          busy={isBusy}
           disabled={whichMay(act, items).length === 0}
           onClick={() => void verbMany(act, allowed(act))}
         >
           {label}
         </Button>
       ))}
-      <Button icon="trash" disabled={removable.length === 0} onClick={() => void removeMany(removable)}>
+      <Button
+        icon="trash"
+        busy={isBusy}
+        disabled={removable.length === 0}
+        onClick={() => void removeMany(removable)}
+      >
         Remove
       </Button>
       <span class="bulk-end">
@@ -57,12 +65,12 @@ export function SelectionBar() {
             {
               label: "Speed limit…",
               icon: "speed",
-              disabled: limitable.length === 0,
+              disabled: isBusy || limitable.length === 0,
               onSelect: () => askLimit(limitable),
             },
             ...PRIORITIES.map(({ name, value }) => ({
               label: `${name} priority`,
-              disabled: limitable.length === 0,
+              disabled: isBusy || limitable.length === 0,
               onSelect: () => void prioritizeMany(limitable, value),
             })),
           ]}
