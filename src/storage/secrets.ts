@@ -61,7 +61,8 @@ async function load(disk: Disk, dataDir: string, path: string, log: Log | undefi
   await disk.mkdir(dataDir, { recursive: true, mode: 0o700 });
   // Of a write that a kill cut short: never answered, and what it holds would outlive its downloads. What cannot be
   // taken away is told by the next write.
-  await disk.unlink(temporaryOf(path)).catch(() => undefined);
+  const left = temporaryOf(path);
+  if (await disk.lstat(left).catch(() => undefined)) await disk.unlink(left).catch(() => undefined);
   const text = await ifThere(disk.readFile(path, "utf8"));
   if (text === undefined) return new Map();
   await disk.chmod(path, 0o600);

@@ -90,10 +90,20 @@ describe.skipIf(!hasBrowser)("engines", () => {
     await state(view, "slow", "stopped");
     program.order({ neverReady: true });
     view.allow(/answer: 4\d\d|Failed to load/);
+    // The start is refused after the stop has been answered, as may happen.
+    const isStopped = Promise.withResolvers<void>();
+    await view.page.route("**/engines/slow/start", async (route) => {
+      const answer = await route.fetch();
+      await isStopped.promise;
+      await route.fulfill({ response: answer });
+    });
+    const refusal = view.page.waitForResponse("**/engines/slow/start");
     await view.button("Start slow").click();
     await state(view, "slow", "loading");
     await view.button("Stop slow").click();
     await state(view, "slow", "stopped");
+    isStopped.resolve();
+    await (await refusal).finished();
     await until(() => program.alive().length === 0, "its process to end");
     expect(await view.page.getByRole("region", { name: "Messages" }).textContent()).toBe("");
   });

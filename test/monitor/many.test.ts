@@ -16,7 +16,9 @@ describe.skipIf(!hasBrowser)("ten thousand downloads", () => {
     await world.daemon.must("PATCH", "/v1/settings", { paused: true });
     const start = (index: number) =>
       world.daemon.begin({ url: world.origin.url(`/m.bin?${index}`), model_id: `many-${index}` });
-    for (let from = 0; from < MANY; from += AT_ONCE)
+    // Of requests at the same time nobody knows which comes first.
+    for (let index = 0; index < AT_ONCE; index += 1) await start(index);
+    for (let from = AT_ONCE; from < MANY; from += AT_ONCE)
       await Promise.all(Array.from({ length: AT_ONCE }, (_, each) => start(from + each)));
   }
 

@@ -21,6 +21,8 @@ export interface Job {
   isRestarted: boolean;
   /** Its removal was asked for; killed in between, its record may outlive its file. */
   isDoomed: boolean;
+  /** A command is on its way: what is true now may not be in a moment. */
+  isAsked: boolean;
 }
 
 export interface FleetOptions {
@@ -81,7 +83,7 @@ export class Fleet {
     const size = oneOf(this.#next, SIZES);
     await this.#origin.ask("put", { path: `/${name}`, seed: this.#number, size });
     const sha256 = await this.#origin.ask("sha256", `/${name}`);
-    const known = { isComplete: false, isRestarted: false, isDoomed: false };
+    const known = { isComplete: false, isRestarted: false, isDoomed: false, isAsked: false };
     const job: Job = { name, size, sha256, may: new Set(["gone"]), ...known };
     this.jobs.set(name, job);
     this.counts.added += 1;
@@ -124,7 +126,9 @@ export class Fleet {
   async #issue(job: Job, fate: Fate, method: string, path: string, body?: unknown): Promise<void> {
     const before = job.may;
     job.may = new Set([...before, fate]);
+    job.isAsked = true;
     const answer = await this.#daemon.api(method, path, body).catch(() => undefined);
+    job.isAsked = false;
     if (answer === undefined) return;
     if (answer.status >= 500 && answer.status !== 503)
       this.#blame("lost", job, `${method} ${path} was answered ${answer.status}`);
@@ -149,8 +153,8 @@ export class Fleet {
   async #judge(job: Job): Promise<void> {
     const { may, isComplete } = job;
     const { status, body } = await this.#daemon.api("GET", `/v1/downloads/${job.name}`);
-    // A command was answered while this was on its way.
-    if (job.may !== may) return;
+    // A command was answered while this was on its way, or will be.
+    if (job.may !== may || job.isAsked) return;
     const seen = status === 404 ? "gone" : fateOf((body as Shown).state);
     const state = status === 404 ? "gone" : (body as Shown).state;
     if (!may.has(seen as Fate) || (isComplete && state !== "completed" && seen !== "gone"))

@@ -80,7 +80,7 @@ test("F24 when that breaks as well: remote_changed, worth another try later", as
 });
 
 test("F24 the promised digest is what counts: another content ends in checksum, not in a mixture", async () => {
-  origin.on({ nth: { from: 3 } }, ...replaced);
+  origin.on({ nth: { from: 2 } }, ...replaced);
   const { end, witness } = await attempt(it, { url: origin.url("/m"), size: SIZE, digest: sha256(OLD) });
   expect([end, witness.bytes]).toEqual(["checksum", 0]);
 });

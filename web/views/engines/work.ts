@@ -12,6 +12,9 @@ const pending = signal<ReadonlySet<string>>(new Set());
 
 export const isPending = (command: Command, id: string): boolean => pending.value.has(`${command} ${id}`);
 
+/** Engines stopped while their start had not been answered: its refusal, early or late, is no failure. */
+const halted = new Set<string>();
+
 const path = (id: string): string => `/v1/engines/${encodeURIComponent(id)}`;
 
 async function run(command: Command, id: string, work: () => Promise<unknown>): Promise<boolean> {
@@ -22,10 +25,10 @@ async function run(command: Command, id: string, work: () => Promise<unknown>): 
     await work();
     return true;
   } catch (error) {
-    // A start that was stopped on purpose has not failed.
-    if (!(command === "start" && pending.peek().has(`stop ${id}`))) tell(error);
+    if (!(command === "start" && halted.has(id))) tell(error);
     return false;
   } finally {
+    if (command === "start") halted.delete(id);
     pending.value = new Set([...pending.peek()].filter((other) => other !== key));
     await loadEngines().catch(() => {});
   }
@@ -39,8 +42,10 @@ export const start = (id: string): Promise<boolean> =>
     await answer;
   });
 
-export const stop = (id: string): Promise<boolean> =>
-  run("stop", id, () => request("POST", `${path(id)}/stop`));
+export function stop(id: string): Promise<boolean> {
+  if (isPending("start", id)) halted.add(id);
+  return run("stop", id, () => request("POST", `${path(id)}/stop`));
+}
 
 export async function remove({ engine_id: id, state }: EngineItem): Promise<void> {
   const isSure = await confirm({
