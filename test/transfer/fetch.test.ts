@@ -298,7 +298,7 @@ describe("the disk", () => {
       async write(position, chunks) {
         held += chunks.reduce((sum, chunk) => sum + chunk.length, 0);
         most = Math.max(most, held);
-        await Bun.sleep(40);
+        await Bun.sleep(120);
         await part.write(position, chunks);
         held -= chunks.reduce((sum, chunk) => sum + chunk.length, 0);
       },

@@ -72,7 +72,9 @@ async function attack({ seed, isLong, say }: RigOptions, daemon: Daemon, dir: Te
   const grown = memory.grown;
   await daemon.stop();
   const internal = daemon.log.filter((line) => /request failed|frame failed/i.test(line));
-  const strays = newer(dir.path, began, [daemon.dataDir, daemon.modelsDir]);
+  // The default folders of the layouts `hf-cache` and `ollama` are folders for models too.
+  const models = [daemon.modelsDir, dir.at(".cache"), dir.at(".ollama")];
+  const strays = newer(dir.path, began, [daemon.dataDir, ...models]);
   return [
     ...figuresOf(tally, count, seconds, operations.length),
     {
