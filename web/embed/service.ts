@@ -74,7 +74,9 @@ export class Service {
   watch(id: string, tell: Tell): () => void {
     const tells = this.#watchers.get(id) ?? new Set();
     this.#watchers.set(id, tells.add(tell));
-    void this.#run();
+    // A stream that runs already may have told its end before anybody listened.
+    if (this.#isRunning) void this.#ask([id]);
+    else void this.#run();
     return () => {
       tells.delete(tell);
       if (tells.size === 0 && this.#watchers.get(id) === tells) this.#watchers.delete(id);
