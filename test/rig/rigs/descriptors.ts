@@ -68,9 +68,14 @@ export const descriptors: Rig = {
         what: "processor time meanwhile, of one core",
         value: 100 * seen.share,
         unit: "%",
-        atMost: MOST_SHARE,
+        ...(isLong ? { atMost: MOST_SHARE } : {}),
       },
-      { what: "until it answered again", value: seen.back, unit: "ms", atMost: RECOVERY_MS },
+      {
+        what: "until it answered again",
+        value: seen.back,
+        unit: "ms",
+        ...(isLong ? { atMost: RECOVERY_MS } : {}),
+      },
       { what: "wrong files", value: seen.wrong, atMost: 0 },
     ];
   },
