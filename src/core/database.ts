@@ -44,6 +44,11 @@ export interface FileReceipts {
 }
 
 /** The only durable state. Every method is one transaction; losing a race is an answer (undefined), not an error. */
+/** So many rows of one kind. */
+export interface KindCount extends Pick<Download, "type" | "modelType"> {
+  count: number;
+}
+
 export interface Database {
   /** A conflict is an unfinished one with this source, this engine id or this model id, looked for in this order. */
   insert(download: NewDownload): Promise<Download | { conflict: Download }>;
@@ -79,6 +84,8 @@ export interface Database {
   /** The same for many at once; those that are not queued are not in the answer. */
   places(ids: readonly string[]): Promise<Map<string, number>>;
   counts(): Promise<Record<State, number>>;
+  /** How many unfinished rows there are of each kind. */
+  unfinished(): Promise<KindCount[]>;
 
   putFiles(downloadId: string, files: readonly Omit<File, "id">[]): Promise<File[]>;
   files(downloadId: string): Promise<File[]>;

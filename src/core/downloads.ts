@@ -18,7 +18,7 @@ import { Engines } from "./engines.ts";
 import { DownloadError } from "./errors.ts";
 import type { Feed, Snapshot } from "./feed.ts";
 import { KeyedLock } from "./keyed-lock.ts";
-import type { DownloadFilter, Page, PageRequest, RemoteListing, StartRequest } from "./ports.ts";
+import type { DownloadFilter, KindCount, Page, PageRequest, RemoteListing, StartRequest } from "./ports.ts";
 import { Runner } from "./runner.ts";
 import { applyPatch, applyRetry, DEFAULT_SETTINGS, type Settings, type SettingsPatch } from "./settings.ts";
 import { Sweeper, type SweepPolicy } from "./sweep.ts";
@@ -157,6 +157,11 @@ export class Downloads {
     const places = await this.#tools.db.places(items.filter((r) => r.state === "queued").map((r) => r.id));
     const show = (row: Download) => ({ ...this.#board.snapshot(row), place: places.get(row.id) ?? null });
     return { items: items.map(show), nextCursor };
+  }
+
+  /** All records, oldest first, page by page and without their places, which cost more than all the rest of a long queue. */
+  async *everything(): AsyncGenerator<Snapshot[]> {
+    for await (const page of this.#pages({})) yield page.map((row) => this.#board.snapshot(row));
   }
 
   /** All records of one source, newest first. */
@@ -316,6 +321,11 @@ export class Downloads {
     return this.#tools.db.counts();
   }
 
+  /** How many unfinished ones there are of each kind. */
+  unfinished(): Promise<KindCount[]> {
+    return this.#tools.db.unfinished();
+  }
+
   #defaults = (): Defaults => ({ layout: this.#options.layout, retry: this.#settings.retry });
 
   /** What is to become one engine is admitted one after the other: each sees what the one before it has done. */
@@ -342,15 +352,19 @@ export class Downloads {
 
   async #all(filter: DownloadFilter): Promise<Download[]> {
     const rows: Download[] = [];
+    for await (const page of this.#pages(filter)) rows.push(...page);
+    return rows;
+  }
+
+  async *#pages(filter: DownloadFilter): AsyncGenerator<Download[]> {
     let cursor: string | null | undefined;
     do {
       const page = await this.#tools.db.list(filter, { limit: PAGE, ...(cursor ? { cursor } : {}) });
-      rows.push(...page.items);
+      yield page.items;
       cursor = page.nextCursor;
       // Of a long queue: others get their turn between two pages (F224).
       if (cursor) await new Promise((resolve) => setImmediate(resolve));
     } while (cursor);
-    return rows;
   }
 
   async #outcome({ row, previous }: Moved): Promise<Outcome> {

@@ -1,5 +1,5 @@
 import type { SQLQueryBindings } from "bun:sqlite";
-import type { Database, DownloadPatch, Guard, NewDownload } from "../core/database.ts";
+import type { Database, DownloadPatch, Guard, KindCount, NewDownload } from "../core/database.ts";
 import {
   type Download,
   isFinished,
@@ -33,6 +33,7 @@ export function downloads(store: Store) {
     update: (id, guard, patch) => update(store, id, guard, patch),
     setIntent: (id, states, intent) => setIntent(store, id, states, intent),
     counts: () => store.read(() => counts(store)),
+    unfinished: () => store.read(() => unfinished(store)),
     remove: (id) => store.write(() => remove(store, id, ++removals)),
     expired: (endedBefore, limit) => store.read(() => expired(store, endedBefore, limit)),
   } satisfies Partial<Database>;
@@ -184,6 +185,14 @@ function counts(store: Store): Record<State, number> {
   const sql = "SELECT state, count(*) AS count FROM downloads GROUP BY state";
   for (const row of store.all<{ state: State; count: number }>(sql)) all[row.state] = row.count;
   return all;
+}
+
+/** Read from an index alone: it is asked for with each page of the list. */
+function unfinished(store: Store): KindCount[] {
+  return store.all<KindCount>(
+    `SELECT type, model_type AS "modelType", count(*) AS count FROM downloads INDEXED BY downloads_unfinished
+      WHERE ${OPEN} GROUP BY type, model_type`,
+  );
 }
 
 function remove(store: Store, id: string, removals: number): number | undefined {

@@ -7,10 +7,14 @@ import step5 from "./step-5.sql" with { type: "text" };
 /** Which runtime has an engine: the default may be another one at the next start. */
 const ENGINE_RUNTIME = "ALTER TABLE engines ADD COLUMN runtime TEXT NOT NULL DEFAULT 'register'";
 
+/** For the counts that stand above each page of the list. */
+const UNFINISHED_KINDS = `CREATE INDEX downloads_unfinished ON downloads (type, model_type)
+  WHERE state NOT IN ('completed', 'failed', 'cancelled')`;
+
 type Step = string | ((db: Sqlite) => void);
 
 /** Schema versions, oldest first; `user_version` is how many of them a database has been through. Only ever append. */
-export const STEPS: readonly Step[] = [schema, step2, ollamaLayout, ENGINE_RUNTIME, step5];
+export const STEPS: readonly Step[] = [schema, step2, ollamaLayout, ENGINE_RUNTIME, step5, UNFINISHED_KINDS];
 
 export function versionOf(db: Sqlite): number {
   return (db.query("PRAGMA user_version").get() as { user_version: number }).user_version;

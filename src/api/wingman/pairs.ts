@@ -2,8 +2,6 @@ import { type Download, isFinished } from "../../core/download.ts";
 import type { Downloads, FeedEvent, Snapshot } from "../../core/downloads.ts";
 import { canonicalPairOf, isOwn, isTracked, keyOf, type Pair, pairOf } from "./pair.ts";
 
-const PAGE = 500;
-
 /** One record of a pair, with what decides which of them speaks for it. */
 interface Entry {
   id: string;
@@ -32,7 +30,7 @@ export type PairListener = (key: string, download: Snapshot | null) => void;
  * is under way, then the newest. Read once, then kept up by the events; holds a few words for each record there is, not the records.
  */
 export class Pairs {
-  readonly #downloads: Pick<Downloads, "list" | "feed">;
+  readonly #downloads: Pick<Downloads, "everything" | "feed">;
   readonly #listener: PairListener;
   readonly #buckets = new Map<string, Bucket>();
   /** Key by record. */
@@ -44,7 +42,7 @@ export class Pairs {
   #ready: Promise<void> | undefined;
   #unsubscribe: () => void = () => {};
 
-  constructor(downloads: Pick<Downloads, "list" | "feed">, listener: PairListener = () => {}) {
+  constructor(downloads: Pick<Downloads, "everything" | "feed">, listener: PairListener = () => {}) {
     this.#downloads = downloads;
     this.#listener = listener;
   }
@@ -106,14 +104,11 @@ export class Pairs {
     this.#aliases.clear();
     this.#gone = new Set();
     this.#unsubscribe = this.#downloads.feed.subscribe((event) => this.#apply(event));
-    let cursor: string | null | undefined;
-    do {
-      const page = await this.#downloads.list({}, { limit: PAGE, ...(cursor ? { cursor } : {}) });
+    for await (const page of this.#downloads.everything()) {
       // What an event has told is newer than what was read.
-      for (const row of page.items) if (!this.#keys.has(row.id) && !this.#gone.has(row.id)) this.#see(row);
+      for (const row of page) if (!this.#keys.has(row.id) && !this.#gone.has(row.id)) this.#see(row);
       await rest();
-      cursor = page.nextCursor;
-    } while (cursor);
+    }
     this.#gone = undefined;
   }
 

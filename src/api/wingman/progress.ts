@@ -124,12 +124,8 @@ export class Progress {
       }
       return;
     }
-    let cursor: string | null | undefined;
-    do {
-      const page = await downloads.list({}, { limit: PAGE, ...(cursor ? { cursor } : {}) });
-      yield page.items.filter((download) => this.#pairs.isSpeaker(download));
-      cursor = page.nextCursor;
-    } while (cursor);
+    for await (const page of downloads.everything())
+      yield page.filter((download) => this.#pairs.isSpeaker(download));
   }
 }
 
