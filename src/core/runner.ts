@@ -183,7 +183,8 @@ export class Runner {
         this.#tools.log.error("an attempt could not be settled", { id: row.id, error: String(error) }),
       )
       .finally(() => {
-        this.#running.delete(row.id);
+        // Given back to the queue, it may have been claimed again before this is known here.
+        if (this.#running.get(row.id) === running) this.#running.delete(row.id);
         this.wake();
       });
   }

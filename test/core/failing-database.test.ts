@@ -309,3 +309,31 @@ test("F85 what was written before its error is told to those who watch", async (
   await expect(product.downloads.forget("m", { files: false })).rejects.toMatchObject({ code: "io" });
   await removed.promise;
 });
+
+test("F151 a download that is claimed again before its last attempt has heard of its end keeps its slot and its commands", async () => {
+  await using origin = await slowOrigin();
+  const hooks: Hooks = {};
+  await using product = await openProduct({ ...withHooks(hooks), settings: { maxConcurrent: 2 } });
+  const { downloads } = product;
+  const { download } = await downloads.start({ url: origin.url("/slow.gguf") });
+  await product.reaches(download.id, "downloading");
+  const [given, heard, again] = [0, 1, 2].map(() => Promise.withResolvers<void>());
+  hooks.update = {
+    async after([id, , patch]) {
+      if (id !== download.id || (patch as DownloadPatch).state !== "queued") return;
+      delete hooks.update;
+      given?.resolve();
+      await heard?.promise;
+    },
+  };
+  hooks.claim = { after: () => again?.resolve() };
+  await downloads.changeSettings({ paused: true });
+  await given?.promise;
+  await downloads.changeSettings({ paused: false });
+  await again?.promise;
+  await product.reachesSuch(download.id, ({ owner }) => owner !== null);
+  heard?.resolve();
+  await product.has(download.id, 1);
+  const { download: paused } = await downloads.pause(download.id);
+  expect(paused.state).toBe("paused");
+});
