@@ -1,6 +1,6 @@
 import type { Judged } from "./admission.ts";
 import type { Tools } from "./attempt.ts";
-import { contentKey, type Digest, type Download, type File, type SourceRef } from "./download.ts";
+import { contentKey, type Download, type File, type SourceRef, type UncheckedDigest } from "./download.ts";
 import type { Database, DownloadFilter } from "./ports.ts";
 
 /** A model that is on disk, whoever asked for it. */
@@ -72,7 +72,7 @@ function isSameRepo({ source, repo, commit }: Download, ref: SourceRef): boolean
   return isRevision && names.includes(ref.repo?.toLowerCase());
 }
 
-const hasDigest = (file: File, wanted: Digest | undefined): boolean =>
+const hasDigest = (file: File, wanted: UncheckedDigest | undefined): boolean =>
   wanted === undefined || [file.digest, file.computed].some((known) => known?.hex === wanted.hex);
 
 async function isThere({ storage }: Tools, file: File): Promise<boolean> {

@@ -1,4 +1,4 @@
-import type { Digest, SourceRef } from "../core/download.ts";
+import { type Digest, knownDigest, type SourceRef } from "../core/download.ts";
 import { DownloadError } from "../core/errors.ts";
 import type { Clock, Http, Manifest, RemoteFile, Source, StartRequest } from "../core/ports.ts";
 import { parseBase } from "./base-url.ts";
@@ -95,10 +95,8 @@ export function createOllamaRegistry({ http, clock, registry }: OllamaRegistryOp
 
 const blobPath = ({ digest }: Layer): string => `blobs/sha256-${digest.hex}`;
 const nameOf = ({ hex }: Digest): string => `sha256:${hex}`;
-const sha256 = (text: string): Digest => ({
-  algorithm: "sha256",
-  hex: new Bun.CryptoHasher("sha256").update(text).digest("hex"),
-});
+const sha256 = (text: string): Digest =>
+  knownDigest({ algorithm: "sha256", hex: new Bun.CryptoHasher("sha256").update(text).digest("hex") });
 
 function remoteFile(layer: Layer, quantization: string | null): RemoteFile {
   const { size, digest, mediaType } = layer;

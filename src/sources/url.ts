@@ -1,4 +1,4 @@
-import { parseDigest, type SourceRef } from "../core/download.ts";
+import { knownDigest, parseDigest, type SourceRef } from "../core/download.ts";
 import { DownloadError } from "../core/errors.ts";
 import { parseFileName } from "../core/paths.ts";
 import type {
@@ -76,7 +76,7 @@ export function createUrl({ http, clock }: UrlOptions): Source {
         throw statusError(status, headers, publicUrl(ref.url), clock.now());
       const path = chooseName(ref, headers);
       const warning = refusePage(path, ref, headers);
-      const digest = ref.digest ?? promisedDigest(response);
+      const digest = ref.digest ? knownDigest(ref.digest) : promisedDigest(response);
       const etag = headers.get("etag") ?? "";
       const strong = /^"[^"]+"$/.test(etag) ? { etag } : {};
       const files = [{ path, size: sizeOf(response), digest, locator: "", ...strong }];

@@ -2,7 +2,7 @@
 import { stat } from "node:fs/promises";
 import { cpus } from "node:os";
 import { basename } from "node:path";
-import type { Digest, DigestAlgorithm } from "../core/download.ts";
+import { type Digest, type DigestAlgorithm, knownDigest } from "../core/digest.ts";
 import { DownloadError } from "../core/errors.ts";
 import type { Digests } from "../core/ports.ts";
 import type { FromWorker, ToWorker } from "./digest-worker.ts";
@@ -23,7 +23,7 @@ export function digestOf(algorithm: DigestAlgorithm, chunks: readonly Uint8Array
   const hasher = new Bun.CryptoHasher(algorithm === "git-sha1" ? "sha1" : algorithm);
   if (algorithm === "git-sha1") hasher.update(`blob ${size}\0`);
   for (const chunk of chunks) hasher.update(chunk);
-  return { algorithm, hex: hasher.digest("hex") };
+  return knownDigest({ algorithm, hex: hasher.digest("hex") });
 }
 
 interface Thread {
@@ -67,7 +67,7 @@ export class DigestSession {
     this.end = size;
     this.available = Math.max(size, this.available);
     this.feed();
-    return { algorithm: this.algorithm, hex: await this.result.promise };
+    return knownDigest({ algorithm: this.algorithm, hex: await this.result.promise });
   }
 
   cancel(): void {

@@ -1,8 +1,9 @@
 import { describe, expect, test } from "bun:test";
+import { knownDigest } from "../../src/core/digest.ts";
 import type { Open } from "./conformance.ts";
 import { fileDraft, insert } from "./rows.ts";
 
-const sha = (hex: string) => ({ algorithm: "sha256" as const, hex: hex.repeat(64) });
+const sha = (hex: string) => knownDigest({ algorithm: "sha256", hex: hex.repeat(64) });
 
 export function filesSuite(open: Open): void {
   describe("files", () => {

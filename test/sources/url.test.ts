@@ -119,7 +119,7 @@ describe("digests that servers promise", () => {
     await withOrigin();
     const wished = "ab".repeat(32);
     const set = { "Repr-Digest": `sha-256=:${b256}:` };
-    expect((await resolved([{ kind: "headers", set }], { sha256: wished })).digest?.hex).toBe(wished);
+    expect((await resolved([{ kind: "headers", set }], { sha256: wished })).digest?.hex).toBe<string>(wished);
     const hop: Fault = {
       kind: "respond",
       status: 302,

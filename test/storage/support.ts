@@ -1,7 +1,7 @@
 import { mkdtempSync, readdirSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Digest, LayoutName } from "../../src/core/download.ts";
+import { type Digest, knownDigest, type LayoutName } from "../../src/core/download.ts";
 import type { DownloadError } from "../../src/core/errors.ts";
 import type { PlanInput, Storage } from "../../src/core/ports.ts";
 import { createStorage, type StorageOptions } from "../../src/storage/index.ts";
@@ -42,14 +42,13 @@ export class Place implements Disposable {
 }
 
 export const COMMIT = "0123456789abcdef0123456789abcdef01234567";
-export const sha256 = (text: string): Digest => ({
-  algorithm: "sha256",
-  hex: new Bun.CryptoHasher("sha256").update(text).digest("hex"),
-});
-export const gitSha1 = (text: string): Digest => ({
-  algorithm: "git-sha1",
-  hex: new Bun.CryptoHasher("sha1").update(`blob ${Buffer.byteLength(text)}\0${text}`).digest("hex"),
-});
+export const sha256 = (text: string): Digest =>
+  knownDigest({ algorithm: "sha256", hex: new Bun.CryptoHasher("sha256").update(text).digest("hex") });
+export const gitSha1 = (text: string): Digest =>
+  knownDigest({
+    algorithm: "git-sha1",
+    hex: new Bun.CryptoHasher("sha1").update(`blob ${Buffer.byteLength(text)}\0${text}`).digest("hex"),
+  });
 
 export interface Wish {
   path: string;

@@ -12,7 +12,14 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../../src/core/clock.ts";
-import type { Bottleneck, Digest, Receipt, Validator } from "../../src/core/download.ts";
+import {
+  type Bottleneck,
+  type Digest,
+  knownDigest,
+  type Receipt,
+  type UncheckedDigest,
+  type Validator,
+} from "../../src/core/download.ts";
 import { DownloadError } from "../../src/core/errors.ts";
 import type {
   Digests,
@@ -131,7 +138,7 @@ export interface FetchOptions {
   locate?: () => Promise<FetchRequest>;
   label?: string;
   size?: number | null;
-  digest?: Digest | string | null;
+  digest?: UncheckedDigest | string | null;
   validator?: Validator | null;
   receipts?: readonly Receipt[];
   explain?: TransferJob["explain"];
@@ -162,8 +169,10 @@ export async function fetchOne(rig: Rig, options: FetchOptions): Promise<Fetched
   const part = options.wrap?.(opened) ?? opened;
   const digest: Digest | null =
     typeof options.digest === "string"
-      ? { algorithm: "sha256", hex: options.digest }
-      : (options.digest ?? null);
+      ? knownDigest({ algorithm: "sha256", hex: options.digest })
+      : options.digest
+        ? knownDigest(options.digest)
+        : null;
   const job: TransferJob = {
     downloadId: options.downloadId ?? "d",
     label: options.label ?? "model.bin",

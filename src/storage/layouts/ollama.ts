@@ -7,7 +7,7 @@ import { ifThere, onDisk } from "../errors.ts";
 import { shortId } from "../names.ts";
 import type { Root } from "../roots.ts";
 import type { Layout } from "./layout.ts";
-import { blobName, blobsOf, namedDigests } from "./ollama-manifests.ts";
+import { BLOB_PREFIX, blobName, blobsOf, namedDigests } from "./ollama-manifests.ts";
 
 type PlannedFile = PlanInput["files"][number];
 
@@ -76,7 +76,7 @@ export class OllamaLayout implements Layout {
         const blobs = kind === "blobs" ? [name] : kind === "manifests" ? await this.#dropManifest(path) : [];
         const named = await namedDigests(this.#directories.disk, this.#at("manifests"));
         for (const blob of blobs)
-          if (named && !named.has(blob.slice(blobName("").length)))
+          if (named && !named.has(blob.slice(BLOB_PREFIX.length)))
             await ifThere(this.#directories.disk.unlink(this.#at("blobs", blob)));
         await this.#directories.prune(dirname(path));
         await this.#directories.prune(this.#at("blobs"));
