@@ -1,5 +1,6 @@
 import type { Digest, UncheckedDigest } from "./digest.ts";
 import type { ErrorCode } from "./errors.ts";
+import type { TargetPath } from "./target-path.ts";
 
 export * from "./digest.ts";
 
@@ -138,7 +139,7 @@ export interface Download {
   repo: string | null;
   /** Commit the revision was pinned to. */
   commit: string | null;
-  /** Where the file (or the folder of a many-file download) is or will be. */
+  /** Where the file (or the folder of a many-file download) is or will be. To be shown; `knownTarget` makes a place of it. */
   localPath: string | null;
   labels: Record<string, string>;
   engine: EngineSpec | null;
@@ -181,7 +182,7 @@ export interface File {
   locator: string;
   state: FileState;
   /** Absolute path of the final name, once planned. */
-  target: string | null;
+  target: TargetPath | null;
   validator: Validator | null;
   bytes: number;
   error: { code: ErrorCode; message: string } | null;

@@ -1,12 +1,13 @@
 import type { SQLQueryBindings } from "bun:sqlite";
 import type { Engine } from "../core/database.ts";
 import { type Download, type File, knownDigest } from "../core/download.ts";
+import { knownTarget } from "../core/target-path.ts";
 
 /**
  * How a field stands in its column. Times and counts are `int`, so that a stray fraction cannot break a write. What can
  * become a file's name is checked when it is read: a damaged row is an error (`internal`), never a place on disk.
  */
-type Kind = "text" | "int" | "real" | "bool" | "json" | "digest";
+type Kind = "text" | "int" | "real" | "bool" | "json" | "digest" | "target";
 type Raw = Record<string, unknown>;
 
 export interface Assignment {
@@ -59,6 +60,7 @@ function toField(kind: Kind, value: unknown): unknown {
   if (value === null) return null;
   if (kind === "json") return JSON.parse(value as string);
   if (kind === "digest") return knownDigest(JSON.parse(value as string));
+  if (kind === "target") return knownTarget(value as string);
   return kind === "bool" ? value === 1 : value;
 }
 
@@ -109,7 +111,7 @@ export const FILE = new Codec<File>({
   verified: "bool",
   locator: "text",
   state: "text",
-  target: "text",
+  target: "target",
   validator: "json",
   bytes: "int",
   error: "json",

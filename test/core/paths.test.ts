@@ -71,7 +71,7 @@ describe("parseRepoPath", () => {
       "日本語/モデル.gguf",
       "a".repeat(230),
     ];
-    for (const path of paths) expect(parseRepoPath(path)).toBe(path);
+    for (const path of paths) expect(parseRepoPath(path)).toBe<string>(path);
   });
 
   test("F122 F133 too long, too deep and huge ones are refused, all of them quickly", () => {
@@ -89,7 +89,7 @@ describe("parseRepoPath", () => {
 });
 
 test("parseFileName takes one component only", () => {
-  expect(parseFileName("a.gguf")).toBe("a.gguf");
+  expect(parseFileName("a.gguf")).toBe<string>("a.gguf");
   expect(refusal(() => parseFileName("a/b.gguf")).code).toBe("invalid_path");
 });
 
@@ -113,7 +113,7 @@ describe("sanitizeFileName", () => {
   ];
   for (const [given, wanted] of CASES)
     test(`F197 ${JSON.stringify(given)} -> ${JSON.stringify(wanted)}`, () => {
-      expect(sanitizeFileName(given)).toBe(wanted);
+      expect(sanitizeFileName(given)).toBe<string | null>(wanted);
     });
 
   test("whatever comes out is a file name that is accepted, or null", () => {

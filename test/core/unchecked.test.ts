@@ -1,7 +1,11 @@
 /** What the compiler refuses: `tsc` (part of `bun run check`) fails where an expected error is none any more. */
 import { expect, test } from "bun:test";
 import { type Digest, knownDigest } from "../../src/core/digest.ts";
+import { parseRepoPath, type RepoPath } from "../../src/core/paths.ts";
+import type { Target } from "../../src/core/ports.ts";
+import type { TargetPath } from "../../src/core/target-path.ts";
 import { blobName } from "../../src/storage/layouts/ollama-manifests.ts";
+import { Place } from "../storage/support.ts";
 import { codeOf } from "./support.ts";
 
 const HEX = "0123456789abcdef".repeat(4);
@@ -16,4 +20,26 @@ test("F135 text is no digest: only what has been checked can become the name of 
   expect(knownDigest(unchecked)).toEqual(unchecked);
   const known = async () => knownDigest({ algorithm: "sha256", hex: "../x" });
   expect(await codeOf(known())).toBe("internal");
+});
+
+test("F124 text is no place on disk: storage takes a checked path only", async () => {
+  using place = new Place();
+  const storage = place.storage();
+  const outside = `${place.models}/../outside`;
+  // @ts-expect-error: not checked
+  const asked: Parameters<typeof storage.remove> = [outside];
+  // @ts-expect-error: not checked
+  const target: Target = { path: outside, partial: outside };
+  // Even so, nothing is done there.
+  expect(await codeOf(storage.remove(...asked))).toBe("invalid_path");
+  expect(await codeOf(storage.open(target))).toBe("tampered");
+  expect(place.files()).toEqual([]);
+  const names = (): TargetPath[] => {
+    // @ts-expect-error: a path inside a repository is none on disk
+    return [parseRepoPath("m.gguf")];
+  };
+  expect(names()).toHaveLength(1);
+  // @ts-expect-error: not checked
+  const path: RepoPath = "../m.gguf";
+  expect(await codeOf((async () => parseRepoPath(path))())).toBe("invalid_path");
 });

@@ -2,6 +2,7 @@ import { Database as Sqlite } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { knownDigest } from "../../src/core/digest.ts";
+import { knownTarget } from "../../src/core/target-path.ts";
 import { codeOf } from "../core/support.ts";
 import { fileDraft, insert } from "./rows.ts";
 import { cleanUpAfterEach, open, tempDir } from "./support.ts";
@@ -11,7 +12,7 @@ cleanUpAfterEach();
 const HEX = "0123456789abcdef".repeat(4);
 const named = (hex: string): string => JSON.stringify({ algorithm: "sha256", hex });
 
-const DONE = { state: "done", target: "/models/m.gguf" } as const;
+const DONE = { state: "done", target: knownTarget("/models/m.gguf") } as const;
 
 /** A download of one file that is on disk, with one column of the file's row overwritten from outside. */
 async function withColumn(column: "digest" | "computed" | "target", value: string) {
@@ -47,4 +48,19 @@ test("F135 nor is one of an algorithm that nobody knows", async () => {
     const { db, id } = await withColumn("digest", JSON.stringify({ algorithm, hex: HEX }));
     expect([algorithm, await codeOf(db.files(id))]).toEqual([algorithm, "internal"]);
   }
+});
+
+test.each([
+  "",
+  "m.gguf",
+  "../m.gguf",
+  "/models/../etc/passwd",
+  "/models//m.gguf",
+  "/models/./m",
+  "/models/a\0b",
+])("F124 F128 a recorded path that has become %j is an error, and no place on disk", async (text) => {
+  const { db, id, fileId } = await withColumn("target", text);
+  expect(await codeOf(db.files(id))).toBe("internal");
+  expect(await codeOf(db.file(fileId))).toBe("internal");
+  expect((await db.doneFiles({ limit: 1 })).items).toEqual([]);
 });

@@ -37,7 +37,7 @@ describe("F198 a link planted under a name of ours is not followed", () => {
     writeFileSync(blob, MODEL.content);
     const path = join(snapshotOf(place), MODEL.path);
     const outside = plant(place, `${path}.copy.part`);
-    expect(await store(storage, [MODEL], hub)).toEqual([path]);
+    expect(await store(storage, [MODEL], hub)).toEqual<string[]>([path]);
     expect(outside()).toBe("untouched");
     expect([lstatSync(path).isFile(), readFileSync(path, "utf8")]).toEqual([true, MODEL.content]);
   });

@@ -32,6 +32,7 @@ import type {
   TransferObserver,
   TransferResult,
 } from "../../src/core/ports.ts";
+import { knownTarget } from "../../src/core/target-path.ts";
 import { systemDisk } from "../../src/storage/disk.ts";
 import { DiskPart } from "../../src/storage/part-file.ts";
 import { createTransfer, type TransferOptions } from "../../src/transfer/index.ts";
@@ -165,7 +166,7 @@ export async function fetchOne(rig: Rig, options: FetchOptions): Promise<Fetched
   const witness = options.witness ?? new Witness();
   const path = join(rig.dir, options.name ?? `f${++counter}.part`);
   if (options.partial) writeFileSync(path, options.partial, { mode: 0o600 });
-  const opened = await DiskPart.open(systemDisk, path, rig.dir);
+  const opened = await DiskPart.open(systemDisk, knownTarget(path), rig.dir);
   const part = options.wrap?.(opened) ?? opened;
   const digest: Digest | null =
     typeof options.digest === "string"

@@ -1,7 +1,8 @@
-import { dirname, join, relative, sep } from "node:path";
+import { relative, sep } from "node:path";
 import { DownloadError } from "../../core/errors.ts";
 import { foldPath, PART_SUFFIX, parseRepoPath, showName } from "../../core/paths.ts";
 import type { Plan, PlanInput, Target } from "../../core/ports.ts";
+import { parentOf, type TargetPath, targetIn } from "../../core/target-path.ts";
 import type { Directories } from "../directories.ts";
 import { ifThere, onDisk } from "../errors.ts";
 import { shortId } from "../names.ts";
@@ -38,7 +39,7 @@ export class OllamaLayout implements Layout {
     const id = shortId(download.id);
     const targets = new Map<number, Target>();
     for (const file of files) targets.set(file.id, await this.#target(file, id));
-    const folders = new Set([...targets.values()].map(({ path }) => dirname(path)));
+    const folders = new Set([...targets.values()].map(({ path }) => parentOf(path)));
     for (const dir of [this.#at(STAGING), ...folders]) await this.#directories.check(dir);
     return { targets, localPath: targets.get(files[0]?.id ?? -1)?.path ?? this.#root.path };
   }
@@ -68,7 +69,7 @@ export class OllamaLayout implements Layout {
    * A manifest goes with the blobs that no other one names; a blob stays while any manifest names it. Where a manifest
    * cannot be read, all blobs stay: a starting daemon knows what to do with them.
    */
-  remove(path: string): Promise<void> {
+  remove(path: TargetPath): Promise<void> {
     const [kind, name = ""] = relative(this.#root.path, path).split(sep);
     return this.#alone(() =>
       onDisk("remove", path, async () => {
@@ -78,21 +79,21 @@ export class OllamaLayout implements Layout {
         for (const blob of blobs)
           if (named && !named.has(blob.slice(BLOB_PREFIX.length)))
             await ifThere(this.#directories.disk.unlink(this.#at("blobs", blob)));
-        await this.#directories.prune(dirname(path));
+        await this.#directories.prune(parentOf(path));
         await this.#directories.prune(this.#at("blobs"));
       }),
     );
   }
 
   /** Names of the blobs that it named. */
-  async #dropManifest(path: string): Promise<string[]> {
+  async #dropManifest(path: TargetPath): Promise<string[]> {
     const text = await ifThere(this.#directories.disk.readFile(path, "utf8"));
     await ifThere(this.#directories.disk.unlink(path));
     return (blobsOf(text ?? "") ?? []).map(({ hex }) => blobName(hex));
   }
 
-  #at(...names: string[]): string {
-    return join(this.#root.path, ...names);
+  #at(...names: string[]): TargetPath {
+    return targetIn(this.#root.path, ...names);
   }
 
   async #target(file: PlannedFile, id: string): Promise<Target> {
@@ -111,13 +112,13 @@ export class OllamaLayout implements Layout {
   }
 
   /** Models whose names differ only in case are one to Ollama: the spelling that is there already is kept. */
-  async #spelled(names: readonly string[]): Promise<string> {
+  async #spelled(names: readonly string[]): Promise<TargetPath> {
     let at = this.#at("manifests");
     for (const name of names) {
       const dir = at;
       const there = (await onDisk("look at", dir, () => ifThere(this.#directories.disk.readdir(dir)))) ?? [];
       const known = there.includes(name) ? name : there.find((other) => foldPath(other) === foldPath(name));
-      at = join(dir, known ?? name);
+      at = targetIn(dir, known ?? name);
     }
     return at;
   }
