@@ -152,7 +152,7 @@ function leadsOut(path: string, code: "invalid_path" | "tampered"): DownloadErro
 const NO_DIRECTORY_SYNC = new Set(["EINVAL", "EISDIR", "EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"]);
 
 /** Makes the names in a directory durable, where the file system can. Rejects with DownloadError. */
-export async function syncDirectory(disk: Disk, dir: string): Promise<void> {
+export async function syncDirectory(disk: Disk, dir: TargetPath): Promise<void> {
   try {
     const fd = await disk.open(dir, "r");
     try {

@@ -2,7 +2,7 @@ import { constants } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { DownloadError } from "../../core/errors.ts";
 import { PART_SUFFIX } from "../../core/paths.ts";
-import { beside, parentOf, type TargetPath } from "../../core/target-path.ts";
+import { beside, knownTarget, parentOf, type TargetPath } from "../../core/target-path.ts";
 import type { Directories } from "../directories.ts";
 import type { Disk } from "../disk.ts";
 import { codeOf, ifThere, onDisk } from "../errors.ts";
@@ -65,7 +65,7 @@ async function replaceLink(disk: Disk, to: string, path: TargetPath, fresh: bool
     await disk.rename(aside, path);
     return;
   }
-  const blob = join(dirname(path), to);
+  const blob = knownTarget(join(dirname(path), to));
   const size = (await ifThere(disk.stat(blob)))?.size ?? there.size;
   if (there.isFile() && there.size === size && (!fresh || (await isEqual(disk, blob, path)))) return;
   throw collision(path);
@@ -96,7 +96,7 @@ async function freeName(disk: Disk, path: TargetPath): Promise<TargetPath> {
 const PIECE = 1 << 20;
 
 /** Whether two files have the same bytes. */
-async function isEqual(disk: Disk, a: string, b: string): Promise<boolean> {
+async function isEqual(disk: Disk, a: TargetPath, b: TargetPath): Promise<boolean> {
   const left = await disk.open(a, "r");
   try {
     const right = await disk.open(b, "r");

@@ -75,7 +75,11 @@ export class OllamaLayout implements Layout {
       onDisk("remove", path, async () => {
         if (kind !== "blobs" && kind !== "manifests") await ifThere(this.#directories.disk.unlink(path));
         const blobs = kind === "blobs" ? [name] : kind === "manifests" ? await this.#dropManifest(path) : [];
-        const named = await namedDigests(this.#directories.disk, this.#at("manifests"));
+        // Blobs that are elsewhere by now are none of ours (F198).
+        const isElsewhere = await this.#directories.leadsOut(this.#at("blobs"));
+        const named = isElsewhere
+          ? undefined
+          : await namedDigests(this.#directories.disk, this.#at("manifests"));
         for (const blob of blobs)
           if (named && !named.has(blob.slice(BLOB_PREFIX.length)))
             await ifThere(this.#directories.disk.unlink(this.#at("blobs", blob)));
