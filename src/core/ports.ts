@@ -12,6 +12,7 @@ import type {
   SourceRef,
   Validator,
 } from "./download.ts";
+import type { RemoteUrl } from "./remote-url.ts";
 import type { PartFile } from "./storage.ts";
 
 export * from "./database.ts";
@@ -45,7 +46,7 @@ export interface Credentials {
 }
 
 export interface HttpRequest {
-  url: string;
+  url: RemoteUrl;
   method?: "GET" | "HEAD" | "POST" | "DELETE";
   headers?: Record<string, string>;
   credentials?: Credentials;
@@ -63,7 +64,7 @@ export interface HttpRequest {
 }
 
 export interface Hop {
-  url: string;
+  url: RemoteUrl;
   status: number;
   headers: Headers;
 }
@@ -73,7 +74,7 @@ export interface HttpResponse {
   status: number;
   headers: Headers;
   /** URL behind all redirects. May carry a signature: never store or show it. */
-  url: string;
+  url: RemoteUrl;
   /** Redirects passed on the way, first first. */
   hops: readonly Hop[];
   /** The next bytes, or null at the end. Rejects with `network` when the peer cuts. Backpressure: unread stays unread. */
@@ -173,7 +174,7 @@ export interface RemoteListing {
 
 /** Where to get a file now. Never stored: it may carry a signature. */
 export interface FetchRequest {
-  url: string;
+  url: RemoteUrl;
   headers?: Record<string, string>;
   credentials?: Credentials;
   operator?: boolean;

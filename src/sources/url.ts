@@ -12,6 +12,7 @@ import type {
   StartRequest,
 } from "../core/ports.ts";
 import { publicUrl } from "../core/redact.ts";
+import { parseRemoteUrl } from "../core/remote-url.ts";
 import { credentialsFor, requestSecret } from "./headers.ts";
 import { statusError } from "./status.ts";
 import { readAddress } from "./url/address.ts";
@@ -121,7 +122,7 @@ function refuseForeignFields(request: StartRequest): void {
 
 /** The URL with what opens it: credentials for its own origin only, the signed query from where it is kept apart. */
 function requestFor(ref: SourceRef, { secret }: SourceContext): FetchRequest {
-  const url = secret.url ?? ref.url;
+  const url = parseRemoteUrl(secret.url ?? ref.url);
   const credentials = credentialsFor(new URL(url).origin, secret);
   return { url, ...(credentials ? { credentials } : {}) };
 }

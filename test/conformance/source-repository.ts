@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { type ErrorCode, VERDICTS } from "../../src/core/errors.ts";
 import type { StartRequest } from "../../src/core/ports.ts";
+import { parseRemoteUrl } from "../../src/core/remote-url.ts";
 import { Asked, context, digestOf, failure, type SourceSubject } from "./source.ts";
 import { networkOf } from "./source-network.ts";
 
@@ -93,7 +94,7 @@ export function repositoryConformance(subject: () => SourceSubject): void {
     const { files } = await asked.resolve();
     const { url } = await asked.fetch(files[0]!);
     repository().expireLinks();
-    const late = await it.http.request({ url });
+    const late = await it.http.request({ url: parseRemoteUrl(url) });
     await late.cancel();
     expect(late.status).toBe(403);
     const again = await asked.fetch(files[0]!);

@@ -2,10 +2,11 @@
 import { expect, test } from "bun:test";
 import { type Digest, knownDigest } from "../../src/core/digest.ts";
 import { parseRepoPath, type RepoPath } from "../../src/core/paths.ts";
-import type { Target } from "../../src/core/ports.ts";
+import type { FetchRequest, HttpRequest, Target } from "../../src/core/ports.ts";
 import type { TargetPath } from "../../src/core/target-path.ts";
+import { createHttp } from "../../src/http/index.ts";
 import { blobName } from "../../src/storage/layouts/ollama-manifests.ts";
-import { Place } from "../storage/support.ts";
+import { clock, log, Place } from "../storage/support.ts";
 import { codeOf } from "./support.ts";
 
 const HEX = "0123456789abcdef".repeat(4);
@@ -42,4 +43,16 @@ test("F124 text is no place on disk: storage takes a checked path only", async (
   // @ts-expect-error: not checked
   const path: RepoPath = "../m.gguf";
   expect(await codeOf((async () => parseRepoPath(path))())).toBe("invalid_path");
+});
+
+test("F34 F171 F174 text is no address: the HTTP client takes a checked one only, and checks it again", async () => {
+  const http = createHttp({ userAgent: "test", allowPrivate: true, allowAddresses: [], clock, log });
+  for (const url of ["file:///etc/hostname", "http://user:secret@127.0.0.1/", "m.gguf"]) {
+    // @ts-expect-error: not checked
+    const request: HttpRequest = { url };
+    // @ts-expect-error: not checked
+    const located: FetchRequest = { url };
+    expect([url, await codeOf(http.request(request))]).toEqual([url, "invalid_url"]);
+    expect([url, await codeOf(http.request(located))]).toEqual([url, "invalid_url"]);
+  }
 });

@@ -32,6 +32,7 @@ import type {
   TransferObserver,
   TransferResult,
 } from "../../src/core/ports.ts";
+import { parseRemoteUrl } from "../../src/core/remote-url.ts";
 import { knownTarget } from "../../src/core/target-path.ts";
 import { systemDisk } from "../../src/storage/disk.ts";
 import { DiskPart } from "../../src/storage/part-file.ts";
@@ -182,7 +183,7 @@ export async function fetchOne(rig: Rig, options: FetchOptions): Promise<Fetched
     validator: options.validator ?? null,
     receipts: options.receipts ?? [],
     part,
-    locate: options.locate ?? (async () => ({ url: options.url })),
+    locate: options.locate ?? (async () => ({ url: parseRemoteUrl(options.url) })),
     observer: witness,
     signal: options.signal ?? new AbortController().signal,
     ...(options.explain ? { explain: options.explain } : {}),
