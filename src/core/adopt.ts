@@ -153,7 +153,7 @@ async function markMissing(attempt: Attempt, file: File): Promise<void> {
  */
 export async function reuseEarlier(attempt: Attempt, listed: readonly ManifestFile[]): Promise<void> {
   const { db, storage } = attempt.tools;
-  const marked = new Map(
+  const marked = new Map<string, string>(
     listed.flatMap((f) => (f.etag !== undefined && f.digest === null ? [[f.path, f.etag]] : [])),
   );
   if (marked.size === 0 && attempt.row.source.behind === undefined) return;

@@ -1,3 +1,4 @@
+import { parseNamedDigest } from "./digest.ts";
 import { DownloadError } from "./errors.ts";
 
 /** End of the names of our partial files; no file from outside may end so (F131). */
@@ -64,6 +65,25 @@ function pathFault(text: string): string | undefined {
     if (fault !== undefined) return fault;
   }
   return byteLength(text) > MAX_PATH_BYTES ? `it is longer than ${MAX_PATH_BYTES} bytes` : undefined;
+}
+
+declare const modelPath: unique symbol;
+/** The path of a file in Ollama's models directory. Text becomes one through {@link parseModelPath} only (F124-F135). */
+export type ModelPath = string & { readonly [modelPath]: true };
+
+/**
+ * The constructor of `blobs/sha256-{hex}` and `manifests/{host}/{namespace}/{model}/{tag}` (protocols/ollama.md §6),
+ * under the rules of {@link parseRepoPath}; only a host may have a colon. Throws `invalid_path`.
+ */
+export function parseModelPath(text: string): ModelPath {
+  const [kind, first = "", ...rest] = text.split("/");
+  if (kind === "blobs" && rest.length === 0 && first === `sha256-${parseNamedDigest(first)?.hex}`)
+    return text as ModelPath;
+  if (kind === "manifests" && rest.length === 3) {
+    parseRepoPath([first.replaceAll(":", "_"), ...rest].join("/"));
+    return text as ModelPath;
+  }
+  throw new DownloadError("invalid_path", `${showName(text)} has no place in an Ollama models directory.`);
 }
 
 /** A single file name under the same rules. Throws `invalid_path`. */

@@ -12,6 +12,7 @@ import type {
   SourceRef,
   Validator,
 } from "./download.ts";
+import type { ModelPath, RepoPath } from "./paths.ts";
 import type { RemoteUrl } from "./remote-url.ts";
 import type { PartFile } from "./storage.ts";
 
@@ -134,7 +135,8 @@ export interface SourceContext {
 }
 
 export interface ManifestFile {
-  path: string;
+  /** Safe to write, and checked to be so: what a hub lists is as strange as what a client asks for (F124-F134). */
+  path: RepoPath | ModelPath;
   size: number | null;
   digest: Digest | null;
   locator: string;
@@ -155,7 +157,7 @@ export interface Manifest {
 
 /** A hub file as pickers show it. */
 export interface RemoteFile {
-  path: string;
+  path: RepoPath | ModelPath;
   size: number | null;
   digest: Digest | null;
   /** `Q4_K_M`, `F16`, … read from the name, where it says one. */

@@ -1,6 +1,6 @@
 import { knownDigest, parseDigest, type SourceRef } from "../core/download.ts";
 import { DownloadError } from "../core/errors.ts";
-import { parseFileName } from "../core/paths.ts";
+import { parseFileName, type RepoPath } from "../core/paths.ts";
 import type {
   Clock,
   FetchRequest,
@@ -155,8 +155,8 @@ function sizeOf({ status, headers }: HttpResponse): number | null {
 }
 
 /** The request's name, else the URL's when it is one of a file, else the server's proposal, else what there is (F197). */
-function chooseName(ref: SourceRef, headers: Headers): string {
-  const own = ref.filename ?? NAMELESS;
+function chooseName(ref: SourceRef, headers: Headers): RepoPath {
+  const own = parseFileName(ref.filename ?? NAMELESS);
   if (ref.files || isFileName(own)) return own;
   return nameFromDisposition(headers.get("content-disposition")) ?? own;
 }

@@ -2,11 +2,11 @@
 import { expect, test } from "bun:test";
 import { type Digest, knownDigest } from "../../src/core/digest.ts";
 import { parseRepoPath, type RepoPath } from "../../src/core/paths.ts";
-import type { FetchRequest, HttpRequest, Target } from "../../src/core/ports.ts";
+import type { FetchRequest, HttpRequest, ManifestFile, Target } from "../../src/core/ports.ts";
 import type { TargetPath } from "../../src/core/target-path.ts";
 import { createHttp } from "../../src/http/index.ts";
 import { blobName } from "../../src/storage/layouts/ollama-manifests.ts";
-import { clock, log, Place } from "../storage/support.ts";
+import { clock, input, log, Place } from "../storage/support.ts";
 import { codeOf } from "./support.ts";
 
 const HEX = "0123456789abcdef".repeat(4);
@@ -40,6 +40,9 @@ test("F124 text is no place on disk: storage takes a checked path only", async (
     return [parseRepoPath("m.gguf")];
   };
   expect(names()).toHaveLength(1);
+  // @ts-expect-error: what a hub lists is not checked either
+  const listed: ManifestFile = { path: "../m.gguf", size: 1, digest: null, locator: "" };
+  expect(await codeOf(storage.plan(input([listed])))).toBe("invalid_path");
   // @ts-expect-error: not checked
   const path: RepoPath = "../m.gguf";
   expect(await codeOf((async () => parseRepoPath(path))())).toBe("invalid_path");

@@ -358,7 +358,7 @@ describe("a hub that cannot be trusted", () => {
         "README.md",
       ]);
       const listing = await list[0]!.list!("acme/unsafe", undefined, context());
-      expect(listing.files.map((f) => f.path)).toEqual(["README.md"]);
+      expect(listing.files.map((f) => f.path)).toEqual<unknown>(["README.md"]);
       await hub.stop();
     }
   });

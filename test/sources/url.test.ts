@@ -176,7 +176,7 @@ describe("F197 the name", () => {
       const bare = decodeURIComponent(path);
       await withOrigin({ resources: [{ path: bare, seed: 1, size: SIZE }] });
       const file = await resolved(header === undefined ? [] : disposition(header), request, path);
-      expect(file.path).toBe(wanted);
+      expect(file.path).toBe<string | undefined>(wanted);
     });
 });
 
@@ -221,7 +221,7 @@ describe("errors", () => {
       code: "unexpected_content",
       verdict: "final",
     });
-    expect((await resolved([], {}, "/index.html")).path).toBe("index.html");
+    expect((await resolved([], {}, "/index.html")).path).toBe<string | undefined>("index.html");
     const manifest = await resolve(sources(), { url: origin.url("/page") });
     expect(manifest.warnings?.[0]).toContain("web page");
   });

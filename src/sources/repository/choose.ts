@@ -1,6 +1,6 @@
 import { type Digest, knownDigest, type SourceRef } from "../../core/download.ts";
 import { DownloadError } from "../../core/errors.ts";
-import { parseRepoPath, showName } from "../../core/paths.ts";
+import { parseRepoPath, type RepoPath, showName } from "../../core/paths.ts";
 import type { Manifest, RemoteFile } from "../../core/ports.ts";
 import { quantizationOf, shardOf } from "../gguf-names.ts";
 import { compilePatterns } from "../patterns.ts";
@@ -80,7 +80,7 @@ export function remoteFiles(entries: readonly RepoEntry[]): RemoteFile[] {
   return entries.filter(isSafe).map(remoteFile);
 }
 
-function isSafe(entry: RepoEntry): boolean {
+function isSafe(entry: RepoEntry): entry is RepoEntry & { path: RepoPath } {
   try {
     return parseRepoPath(entry.path) === entry.path;
   } catch {
@@ -88,7 +88,7 @@ function isSafe(entry: RepoEntry): boolean {
   }
 }
 
-function remoteFile({ path, size, digest }: RepoEntry): RemoteFile {
+function remoteFile({ path, size, digest }: RepoEntry & { path: RepoPath }): RemoteFile {
   const shard = shardOf(path);
   return {
     path,

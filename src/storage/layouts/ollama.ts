@@ -1,6 +1,6 @@
 import { relative, sep } from "node:path";
 import { DownloadError } from "../../core/errors.ts";
-import { foldPath, PART_SUFFIX, parseRepoPath, showName } from "../../core/paths.ts";
+import { foldPath, PART_SUFFIX, parseModelPath, showName } from "../../core/paths.ts";
 import type { Plan, PlanInput, Target } from "../../core/ports.ts";
 import { parentOf, type TargetPath, targetIn } from "../../core/target-path.ts";
 import type { Directories } from "../directories.ts";
@@ -101,18 +101,18 @@ export class OllamaLayout implements Layout {
   }
 
   async #target(file: PlannedFile, id: string): Promise<Target> {
-    const { path, digest } = file;
-    const [kind, ...names] = path.split("/");
+    const [kind, ...names] = parseModelPath(file.path).split("/");
     const staged = (name: string) => this.#at(STAGING, `${name}.${id}${PART_SUFFIX}`);
-    const hex = digest?.algorithm === "sha256" ? digest.hex : undefined;
-    if (kind === "blobs" && hex !== undefined && names.length === 1 && names[0] === blobName(hex))
-      return { path: this.#at(path), partial: staged(names[0]), role: "content" };
-    if (kind !== "manifests" || !isModelName(names))
-      throw new DownloadError(
-        "invalid_path",
-        `${showName(path)} has no place in an Ollama models directory.`,
-      );
-    return { path: await this.#spelled(names), partial: staged("manifest"), role: "seal" };
+    const hex = file.digest?.algorithm === "sha256" ? file.digest.hex : undefined;
+    if (kind === "manifests" && canHold(names))
+      return { path: await this.#spelled(names), partial: staged("manifest"), role: "seal" };
+    const [name] = names;
+    if (kind === "blobs" && name !== undefined && hex !== undefined && name === blobName(hex))
+      return { path: this.#at("blobs", name), partial: staged(name), role: "content" };
+    throw new DownloadError(
+      "invalid_path",
+      `${showName(file.path)} has no place in an Ollama models directory.`,
+    );
   }
 
   /** Models whose names differ only in case are one to Ollama: the spelling that is there already is kept. */
@@ -135,13 +135,6 @@ export class OllamaLayout implements Layout {
   }
 }
 
-/** Host, namespace, model and tag, safe as file names; only a host may have a colon, and not on Windows (§6). */
-function isModelName([host = "", ...rest]: readonly string[]): boolean {
-  if (rest.length !== 3 || (process.platform === "win32" && host.includes(":"))) return false;
-  try {
-    parseRepoPath([host.replaceAll(":", "_"), ...rest].join("/"));
-    return true;
-  } catch {
-    return false;
-  }
-}
+/** A colon, which a host may have, cannot stand in a name on Windows (§6). */
+const canHold = ([host = ""]: readonly string[]): boolean =>
+  process.platform !== "win32" || !host.includes(":");
