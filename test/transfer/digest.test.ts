@@ -100,7 +100,7 @@ test("F86 a file that cannot be read, or ends too early, is a typed error that n
     message: expect.stringContaining("none"),
   });
   await expect(pool.open(dir.at("none"), "sha256", 5).finish(5)).rejects.toMatchObject({ code: "io" });
-  await expect(pool.file(dir.path, "sha256")).rejects.toMatchObject({ code: "io" });
+  await expect(pool.file(dir.at(), "sha256")).rejects.toMatchObject({ code: "io" });
   await expect(pool.open(dir.at("whole"), "sha256", 2 * SIZE).finish(2 * SIZE)).rejects.toMatchObject({
     code: "io",
   });
