@@ -2,6 +2,7 @@
 import { createParser, type EventSourceMessage } from "eventsource-parser";
 import { DownloadError } from "../core/errors.ts";
 import type { Http, HttpResponse } from "../core/ports.ts";
+import { parseRemoteUrl } from "../core/remote-url.ts";
 import type { WatchEvent, WireDownload, WireFile } from "./wire.ts";
 
 /** A daemon sends a heartbeat every 5 s; after this silence the connection is taken for dead. */
@@ -129,7 +130,7 @@ export class Client {
     const answer = await http
       .request({
         ...more,
-        url: server + path,
+        url: parseRemoteUrl(server + path),
         method,
         redirect: "manual",
         operator: true,

@@ -12,6 +12,7 @@ import { DownloadError } from "./errors.ts";
 import type { Engine, NewDownload, Secret, Source, StartRequest } from "./ports.ts";
 import { DEFAULT_RETRY } from "./retry.ts";
 import { applyRetry } from "./settings.ts";
+import { knownTarget } from "./target-path.ts";
 import { unsupportedText } from "./unsupported.ts";
 
 /** Path segments of the API that cannot be told from an id (A22). */
@@ -93,7 +94,8 @@ export async function checkEngine(
 /** Throws `model_id_conflict` for an engine whose model, a file or a folder, is still there; without it the id is free. */
 export async function refuseKept({ db, storage }: Tools, engine: Engine): Promise<void> {
   const { engineId, path, downloadId } = engine;
-  let isThere = (await storage.stat(path)).exists || (await storage.locate?.(path)) !== undefined;
+  let isThere =
+    (await storage.stat(knownTarget(path))).exists || (await storage.locate?.(path)) !== undefined;
   for (const { target } of downloadId === null ? [] : await db.files(downloadId))
     isThere ||= target !== null && (await storage.stat(target)).exists;
   if (isThere) throw engineTaken(engineId, `exists already for another model (${path})`);

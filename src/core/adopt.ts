@@ -1,6 +1,7 @@
 import type { Attempt } from "./attempt.ts";
 import { contentKey, type Digest, type Download, type File } from "./download.ts";
 import type { ManifestFile, Target } from "./ports.ts";
+import type { TargetPath } from "./target-path.ts";
 
 /**
  * Looks at planned final names that exist already. The same content (by digest, or by our own complete record) is
@@ -68,7 +69,7 @@ async function giveUp(attempt: Attempt, file: File, { role }: Target): Promise<v
  * A file whose name says its digest: read once, for a name proves nothing about bytes (F93). A damaged one is no longer
  * `present`, so that it is fetched and its place taken.
  */
-async function adoptNamed(attempt: Attempt, file: File, path: string): Promise<void> {
+async function adoptNamed(attempt: Attempt, file: File, path: TargetPath): Promise<void> {
   const { tools, plan, signal } = attempt;
   const { digest } = file;
   // The name in the snapshot may still be missing: `finish` makes it.
@@ -83,7 +84,7 @@ async function adoptNamed(attempt: Attempt, file: File, path: string): Promise<v
 async function proofOf(
   attempt: Attempt,
   file: File,
-  path: string,
+  path: TargetPath,
   size: number | null,
 ): Promise<{ computed: Digest | null } | undefined> {
   if (file.size !== null && size !== file.size) return undefined;
@@ -98,7 +99,12 @@ async function proofOf(
   return covered < file.size ? undefined : { computed: null };
 }
 
-async function markDone(attempt: Attempt, file: File, path: string, computed: Digest | null): Promise<void> {
+async function markDone(
+  attempt: Attempt,
+  file: File,
+  path: TargetPath,
+  computed: Digest | null,
+): Promise<void> {
   const size = file.size ?? (await attempt.tools.storage.stat(path)).size;
   attempt.meter.bytes += Math.max(0, (size ?? 0) - file.bytes);
   if (file.state !== "done") attempt.meter.filesDone++;
@@ -147,7 +153,7 @@ async function markMissing(attempt: Attempt, file: File): Promise<void> {
  */
 export async function reuseEarlier(attempt: Attempt, listed: readonly ManifestFile[]): Promise<void> {
   const { db, storage } = attempt.tools;
-  const marked = new Map(
+  const marked = new Map<string, string>(
     listed.flatMap((f) => (f.etag !== undefined && f.digest === null ? [[f.path, f.etag]] : [])),
   );
   if (marked.size === 0 && attempt.row.source.behind === undefined) return;

@@ -1,5 +1,6 @@
 /** The database port: what is asked of the only durable state. */
 import type { Download, File, Receipt, State } from "./download.ts";
+import type { TargetPath } from "./target-path.ts";
 
 export type NewDownload = Omit<
   Download,
@@ -92,7 +93,7 @@ export interface Database {
   file(id: number): Promise<File | undefined>;
   updateFile(id: number, patch: Partial<Omit<File, "id" | "downloadId" | "path">>): Promise<File | undefined>;
   /** Files on disk or planned under this path by any download (unfinished, or finished `done`). */
-  filesByTarget(path: string): Promise<File[]>;
+  filesByTarget(path: TargetPath): Promise<File[]>;
   /** Finished files that lie on our disk, for `GET /v1/files`. */
   doneFiles(page: PageRequest): Promise<Page<File>>;
   /** The same for many files in one transaction; not synced, a crash repeats what it lost. */

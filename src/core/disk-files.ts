@@ -2,6 +2,7 @@ import type { Tools } from "./attempt.ts";
 import { type Digest, type Download, type File, isFinished } from "./download.ts";
 import { DownloadError } from "./errors.ts";
 import type { Page, PageRequest } from "./ports.ts";
+import type { TargetPath } from "./target-path.ts";
 
 /** A finished file as `GET /v1/files` shows it. */
 export interface DiskFile {
@@ -44,7 +45,7 @@ export class DiskFiles {
   }
 
   /** Absolute path of what a client's path names inside the models directory; undefined when nothing of ours is there. */
-  async locate(path: string): Promise<string | undefined> {
+  async locate(path: string): Promise<TargetPath | undefined> {
     return this.#tools.storage.locate?.(path);
   }
 
@@ -101,7 +102,7 @@ export class DiskFiles {
     throw new DownloadError("file_not_found", `No file with id ${id} is on disk.`, { param: "id" });
   }
 
-  async #present(id: number): Promise<{ file: File; path: string }> {
+  async #present(id: number): Promise<{ file: File; path: TargetPath }> {
     const file = await this.#find(id);
     const path = file.target;
     if (path !== null && (await this.#tools.storage.stat(path)).exists) return { file, path };

@@ -1,4 +1,8 @@
+import type { Digest, UncheckedDigest } from "./digest.ts";
 import type { ErrorCode } from "./errors.ts";
+import type { TargetPath } from "./target-path.ts";
+
+export * from "./digest.ts";
 
 export const STATES = [
   "queued",
@@ -45,27 +49,6 @@ export const isFinished = (state: State): boolean => FINISHED.includes(state);
 export const isRunning = (state: State): boolean => RUNNING.includes(state);
 export const canMove = (from: State, to: State): boolean => TRANSITIONS[from].includes(to);
 
-export type DigestAlgorithm = "sha256" | "sha512" | "md5" | "git-sha1";
-/** A promised or computed digest, lower-case hex. `git-sha1` is the SHA-1 of a git blob (header and content). */
-export interface Digest {
-  algorithm: DigestAlgorithm;
-  hex: string;
-}
-
-const DIGEST_LENGTH: Record<DigestAlgorithm, number> = { sha256: 64, sha512: 128, md5: 32, "git-sha1": 40 };
-
-/** The only constructor of digests from outside text: undefined unless it is exactly hex of the right length (F135). */
-export function parseDigest(algorithm: DigestAlgorithm, text: string): Digest | undefined {
-  const hex = text.toLowerCase();
-  return hex.length === DIGEST_LENGTH[algorithm] && /^[0-9a-f]+$/.test(hex) ? { algorithm, hex } : undefined;
-}
-
-/** A SHA-256 with its name: `sha256:HEX` of manifests and requests, `sha256-HEX` of blobs on disk. As {@link parseDigest}. */
-export function parseNamedDigest(text: string): Digest | undefined {
-  const [, hex] = /^sha256[:-](.*)$/is.exec(text) ?? [];
-  return hex === undefined ? undefined : parseDigest("sha256", hex);
-}
-
 /** `ollama`: manifest and blobs of an Ollama models directory, for sources that say so themselves. */
 export type LayoutName = "flat" | "hf-cache" | "ollama";
 
@@ -85,8 +68,8 @@ export interface SourceRef {
   exclude?: string[];
   /** File name wished for a plain URL. */
   filename?: string;
-  /** Digest promised by the client. */
-  digest?: Digest;
+  /** Digest promised by the client; the row may be damaged, so it is checked again by `knownDigest`. */
+  digest?: UncheckedDigest;
   /** Server to use instead of the provider's own (Ollama). */
   baseUrl?: string;
   /** Key of the same thing without this download's own engine: it waits while another one is fetching that. */
@@ -156,7 +139,7 @@ export interface Download {
   repo: string | null;
   /** Commit the revision was pinned to. */
   commit: string | null;
-  /** Where the file (or the folder of a many-file download) is or will be. */
+  /** Where the file (or the folder of a many-file download) is or will be. To be shown; `knownTarget` makes a place of it. */
   localPath: string | null;
   labels: Record<string, string>;
   engine: EngineSpec | null;
@@ -199,7 +182,7 @@ export interface File {
   locator: string;
   state: FileState;
   /** Absolute path of the final name, once planned. */
-  target: string | null;
+  target: TargetPath | null;
   validator: Validator | null;
   bytes: number;
   error: { code: ErrorCode; message: string } | null;

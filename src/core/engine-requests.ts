@@ -16,9 +16,10 @@ import type { KeyedLock } from "./keyed-lock.ts";
 import type { Engine, StartRequest } from "./ports.ts";
 import { allRows, findPresent, isSameContent, type Present } from "./present.ts";
 import { hasPartial } from "./settle.ts";
+import type { TargetPath } from "./target-path.ts";
 
 /** What an engine is to be made of: something to download, or a file of ours (`DiskFiles.locate`). */
-export type EngineOrigin = { request: StartRequest } | { path: string };
+export type EngineOrigin = { request: StartRequest } | { path: TargetPath };
 
 /** `created`: it was there and is an engine now. Otherwise a download that ends with the engine. */
 export type EngineAnswer =
@@ -81,7 +82,7 @@ export class EngineRequests {
     return present;
   }
 
-  async #fromFile(spec: EngineSpec, path: string): Promise<EngineAnswer> {
+  async #fromFile(spec: EngineSpec, path: TargetPath): Promise<EngineAnswer> {
     const { db } = this.#tools;
     const awaited = await db.byEngineId(spec.engineId);
     if (awaited) throw waiting(spec.engineId, awaited);
@@ -133,7 +134,7 @@ export class EngineRequests {
   }
 
   /** An engine that is just what is asked for stays as it is. */
-  async #create(spec: EngineSpec, path: string, downloadId: string | null): Promise<EngineAnswer> {
+  async #create(spec: EngineSpec, path: TargetPath, downloadId: string | null): Promise<EngineAnswer> {
     const { db, engines } = this.#tools;
     const before = await db.engine(spec.engineId);
     if (before && before.path === path && isReady(before, spec))

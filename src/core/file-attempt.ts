@@ -4,6 +4,7 @@ import type { File, Receipt } from "./download.ts";
 import { DownloadError, toDownloadError } from "./errors.ts";
 import type { FileJournal } from "./journal.ts";
 import type { PartFile, Target, TransferJob, TransferObserver, TransferResult } from "./ports.ts";
+import type { TargetPath } from "./target-path.ts";
 
 /** Brings one file to its final name. Rejects with what stopped it; bytes on disk stay. */
 export async function fetchFile(attempt: Attempt, file: File, signal: AbortSignal): Promise<void> {
@@ -90,7 +91,7 @@ async function commitOrAdopt(
   file: File,
   target: Target,
   part: PartFile,
-): Promise<string | undefined> {
+): Promise<TargetPath | undefined> {
   try {
     return await attempt.tools.storage.commit(target, part);
   } catch (error) {
@@ -128,7 +129,7 @@ function job(
 async function recordDone(
   attempt: Attempt,
   file: File,
-  target: string,
+  target: TargetPath,
   result: TransferResult,
   hasReceipts: boolean,
 ): Promise<void> {

@@ -6,6 +6,7 @@ import { DownloadError, toDownloadError } from "./errors.ts";
 import { fetchFile } from "./file-attempt.ts";
 import type { PlanInput } from "./ports.ts";
 import { discardPartials } from "./settle.ts";
+import type { TargetPath } from "./target-path.ts";
 
 const SPACE_LOOK_MS = 500;
 /** Files of one download that are fetched at the same time; their connections are bounded by the transfer's permits. */
@@ -144,7 +145,7 @@ async function giveUpNames(attempt: Attempt, moved: readonly File[]): Promise<vo
 }
 
 /** The same file, or what an earlier download of the same source left, is no stranger's: it is looked at, and kept when right. */
-async function belongsToAnother(attempt: Attempt, path: string): Promise<boolean> {
+async function belongsToAnother(attempt: Attempt, path: TargetPath): Promise<boolean> {
   const { row, tools } = attempt;
   for (const file of await tools.db.filesByTarget(path)) {
     if (file.downloadId === row.id || file.state === "failed" || isSame(attempt, file)) continue;
@@ -156,7 +157,7 @@ async function belongsToAnother(attempt: Attempt, path: string): Promise<boolean
 }
 
 /** Whether an earlier download of the same source has brought what has this name. */
-async function wasBrought({ row, tools }: Attempt, path: string): Promise<boolean> {
+async function wasBrought({ row, tools }: Attempt, path: TargetPath): Promise<boolean> {
   for (const { downloadId, state } of await tools.db.filesByTarget(path)) {
     const owner = state === "done" ? await tools.db.get(downloadId) : undefined;
     if (owner && contentKey(owner.source) === contentKey(row.source)) return true;

@@ -1,3 +1,4 @@
+import { parseNamedDigest } from "./digest.ts";
 import { DownloadError } from "./errors.ts";
 
 /** End of the names of our partial files; no file from outside may end so (F131). */
@@ -6,6 +7,13 @@ export const PART_SUFFIX = ".part";
 export const MAX_NAME_BYTES = 230;
 /** Longest path inside a repository, in UTF-8 bytes. */
 export const MAX_PATH_BYTES = 1024;
+
+declare const repoPath: unique symbol;
+/**
+ * The path of a file in its repository, or a single file name: relative, and safe under the rules of every system. Text
+ * becomes one through {@link parseRepoPath} only, which {@link parseFileName} and {@link sanitizeFileName} end in (F124-F134).
+ */
+export type RepoPath = string & { readonly [repoPath]: true };
 
 /** C0, DEL, C1, line and paragraph separators. */
 const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/;
@@ -43,9 +51,9 @@ function faultOf(name: string): string | undefined {
  * safe under the rules of POSIX and of Windows on every system (F124-F134). Returns the text unchanged.
  * Throws `invalid_path`.
  */
-export function parseRepoPath(text: string, param?: string): string {
+export function parseRepoPath(text: string, param?: string): RepoPath {
   const fault = text.length > MAX_PATH_BYTES ? `it is longer than ${MAX_PATH_BYTES} bytes` : pathFault(text);
-  if (fault === undefined) return text;
+  if (fault === undefined) return text as RepoPath;
   throw new DownloadError("invalid_path", `The path ${showName(text)} is not accepted: ${fault}.`, { param });
 }
 
@@ -59,8 +67,27 @@ function pathFault(text: string): string | undefined {
   return byteLength(text) > MAX_PATH_BYTES ? `it is longer than ${MAX_PATH_BYTES} bytes` : undefined;
 }
 
+declare const modelPath: unique symbol;
+/** The path of a file in Ollama's models directory. Text becomes one through {@link parseModelPath} only (F124-F135). */
+export type ModelPath = string & { readonly [modelPath]: true };
+
+/**
+ * The constructor of `blobs/sha256-{hex}` and `manifests/{host}/{namespace}/{model}/{tag}` (protocols/ollama.md §6),
+ * under the rules of {@link parseRepoPath}; only a host may have a colon. Throws `invalid_path`.
+ */
+export function parseModelPath(text: string): ModelPath {
+  const [kind, first = "", ...rest] = text.split("/");
+  if (kind === "blobs" && rest.length === 0 && first === `sha256-${parseNamedDigest(first)?.hex}`)
+    return text as ModelPath;
+  if (kind === "manifests" && rest.length === 3) {
+    parseRepoPath([first.replaceAll(":", "_"), ...rest].join("/"));
+    return text as ModelPath;
+  }
+  throw new DownloadError("invalid_path", `${showName(text)} has no place in an Ollama models directory.`);
+}
+
 /** A single file name under the same rules. Throws `invalid_path`. */
-export function parseFileName(text: string, param?: string): string {
+export function parseFileName(text: string, param?: string): RepoPath {
   if (!text.includes("/")) return parseRepoPath(text, param);
   throw new DownloadError(
     "invalid_path",
@@ -73,7 +100,7 @@ export function parseFileName(text: string, param?: string): string {
  * A safe file name out of what a URL or a server proposes: the last component, with everything that
  * {@link parseFileName} refuses taken out. Null when nothing is left (RFC 6266 §4.3, F197).
  */
-export function sanitizeFileName(text: string): string | null {
+export function sanitizeFileName(text: string): RepoPath | null {
   let name = (text.slice(0, 4096).toWellFormed().split(/[/\\]/).at(-1) ?? "")
     .replace(UNSEEN, "")
     .replace(/[:<>"|?*]/g, "_")
@@ -83,7 +110,7 @@ export function sanitizeFileName(text: string): string | null {
   if (name.toLowerCase().endsWith(PART_SUFFIX))
     name = name.slice(0, -PART_SUFFIX.length).replace(/[. ]+$/, "");
   if (DEVICE.test(name)) name = `_${name}`;
-  return name === "" || faultOf(name) !== undefined ? null : name;
+  return faultOf(name) === undefined ? parseFileName(name) : null;
 }
 
 /** Cuts the stem, not the extension, until the name fits. */

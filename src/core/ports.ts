@@ -12,6 +12,8 @@ import type {
   SourceRef,
   Validator,
 } from "./download.ts";
+import type { ModelPath, RepoPath } from "./paths.ts";
+import type { RemoteUrl } from "./remote-url.ts";
 import type { PartFile } from "./storage.ts";
 
 export * from "./database.ts";
@@ -45,7 +47,7 @@ export interface Credentials {
 }
 
 export interface HttpRequest {
-  url: string;
+  url: RemoteUrl;
   method?: "GET" | "HEAD" | "POST" | "DELETE";
   headers?: Record<string, string>;
   credentials?: Credentials;
@@ -63,7 +65,7 @@ export interface HttpRequest {
 }
 
 export interface Hop {
-  url: string;
+  url: RemoteUrl;
   status: number;
   headers: Headers;
 }
@@ -73,7 +75,7 @@ export interface HttpResponse {
   status: number;
   headers: Headers;
   /** URL behind all redirects. May carry a signature: never store or show it. */
-  url: string;
+  url: RemoteUrl;
   /** Redirects passed on the way, first first. */
   hops: readonly Hop[];
   /** The next bytes, or null at the end. Rejects with `network` when the peer cuts. Backpressure: unread stays unread. */
@@ -133,7 +135,8 @@ export interface SourceContext {
 }
 
 export interface ManifestFile {
-  path: string;
+  /** Safe to write, and checked to be so: what a hub lists is as strange as what a client asks for (F124-F134). */
+  path: RepoPath | ModelPath;
   size: number | null;
   digest: Digest | null;
   locator: string;
@@ -154,7 +157,7 @@ export interface Manifest {
 
 /** A hub file as pickers show it. */
 export interface RemoteFile {
-  path: string;
+  path: RepoPath | ModelPath;
   size: number | null;
   digest: Digest | null;
   /** `Q4_K_M`, `F16`, … read from the name, where it says one. */
@@ -173,7 +176,7 @@ export interface RemoteListing {
 
 /** Where to get a file now. Never stored: it may carry a signature. */
 export interface FetchRequest {
-  url: string;
+  url: RemoteUrl;
   headers?: Record<string, string>;
   credentials?: Credentials;
   operator?: boolean;

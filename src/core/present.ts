@@ -1,12 +1,13 @@
 import type { Judged } from "./admission.ts";
 import type { Tools } from "./attempt.ts";
-import { contentKey, type Digest, type Download, type File, type SourceRef } from "./download.ts";
+import { contentKey, type Download, type File, type SourceRef, type UncheckedDigest } from "./download.ts";
 import type { Database, DownloadFilter } from "./ports.ts";
+import { knownTarget, type TargetPath } from "./target-path.ts";
 
 /** A model that is on disk, whoever asked for it. */
 export interface Present {
   /** The file, or the folder of a many-file model. */
-  path: string;
+  path: TargetPath;
   /** What brought it; null when somebody put it there. */
   downloadId: string | null;
 }
@@ -52,7 +53,7 @@ function bare(ref: SourceRef): string {
   return key.slice(key.indexOf(" ") + 1);
 }
 
-async function placeIn(tools: Tools, row: Download, ref: SourceRef): Promise<string | undefined> {
+async function placeIn(tools: Tools, row: Download, ref: SourceRef): Promise<TargetPath | undefined> {
   const [only] = ref.files?.length === 1 ? ref.files : [];
   if (ref.repo !== undefined && only !== undefined) {
     if (!isSameRepo(row, ref)) return undefined;
@@ -63,7 +64,7 @@ async function placeIn(tools: Tools, row: Download, ref: SourceRef): Promise<str
   const files = await tools.db.files(row.id);
   if (files.length === 0 || files.length < row.filesTotal) return undefined;
   for (const file of files) if (!(await isThere(tools, file))) return undefined;
-  return row.localPath ?? undefined;
+  return row.localPath === null ? undefined : knownTarget(row.localPath);
 }
 
 function isSameRepo({ source, repo, commit }: Download, ref: SourceRef): boolean {
@@ -72,7 +73,7 @@ function isSameRepo({ source, repo, commit }: Download, ref: SourceRef): boolean
   return isRevision && names.includes(ref.repo?.toLowerCase());
 }
 
-const hasDigest = (file: File, wanted: Digest | undefined): boolean =>
+const hasDigest = (file: File, wanted: UncheckedDigest | undefined): boolean =>
   wanted === undefined || [file.digest, file.computed].some((known) => known?.hex === wanted.hex);
 
 async function isThere({ storage }: Tools, file: File): Promise<boolean> {
@@ -89,7 +90,7 @@ async function putByHand(
   { db, storage }: Tools,
   ref: SourceRef,
   layout: Download["layout"],
-): Promise<string | undefined> {
+): Promise<TargetPath | undefined> {
   const name = ref.files?.length === 1 ? ref.files[0] : ref.repo === undefined ? ref.filename : undefined;
   if (name === undefined || !/[^./]\.[^./]+$/.test(name) || ref.digest || ref.url.includes("?"))
     return undefined;

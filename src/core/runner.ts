@@ -265,7 +265,12 @@ export class Runner {
       meter,
       row,
       files: [],
-      plan: { targets: new Map(), localPath: "" },
+      plan: {
+        targets: new Map(),
+        get localPath(): never {
+          throw new DownloadError("internal", "A download has no place on disk before it is planned.");
+        },
+      },
       abort: (error) => controller.abort(error),
       reservations: [],
       verifying: new Set(),

@@ -1,7 +1,7 @@
 import type { Tools } from "./attempt.ts";
 import type { Board } from "./board.ts";
 import { type Download, type File, isFinished, RUNNING } from "./download.ts";
-import { type DownloadError, MOST_ATTEMPTS, toDownloadError } from "./errors.ts";
+import { DownloadError, MOST_ATTEMPTS, toDownloadError } from "./errors.ts";
 import type { DownloadPatch } from "./ports.ts";
 import { retryDelay } from "./retry.ts";
 import type { Settings } from "./settings.ts";
@@ -131,7 +131,7 @@ export async function bytesLeft(tools: Tools, row: Download): Promise<number> {
  * free for others then. Finished files of it stay.
  */
 export async function discardPartials(tools: Tools, row: Download, some?: readonly File[]): Promise<void> {
-  const files = some ?? (await tools.db.files(row.id));
+  const files = some ?? (await readable(tools, row));
   // What another program keeps has no name of ours.
   const partial = files.filter((f) => f.state !== "done" && (f.target !== null || f.bytes > 0));
   if (partial.length === 0) return;
@@ -147,6 +147,20 @@ export async function discardPartials(tools: Tools, row: Download, some?: readon
     );
   } catch (error) {
     tools.log.warn("could not remove partial data", { id: row.id, error: String(error) });
+  }
+}
+
+/** None when their rows are damaged: such a download can end, and be removed from the list, all the same. */
+async function readable(tools: Tools, row: Download): Promise<File[]> {
+  try {
+    return await tools.db.files(row.id);
+  } catch (error) {
+    if (!(error instanceof DownloadError && error.code === "internal")) throw error;
+    tools.log.warn("could not read which files a download has; its partial data stays", {
+      id: row.id,
+      error: String(error),
+    });
+    return [];
   }
 }
 

@@ -1,14 +1,15 @@
 /** What core asks of the room where bytes rest. */
 
 import type { Digest, Download, File, LayoutName, SourceRef } from "./download.ts";
+import type { TargetPath } from "./target-path.ts";
 
 export interface Target {
   /** Absolute final path. */
-  path: string;
+  path: TargetPath;
   /** Absolute path of the partial file, on the same file system. */
-  partial: string;
+  partial: TargetPath;
   /** Where the bytes go when `path` is only a link to them (hf-cache). */
-  blob?: string;
+  blob?: TargetPath;
   /**
    * What the name says. `content`: its digest, so several downloads share the file. `seal`: that all the others are
    * there, so it comes last. Whatever else has such a name is replaced; without a role it is kept (F91).
@@ -22,9 +23,9 @@ export interface PlanInput {
   repo: string | null;
   files: readonly Pick<File, "id" | "path" | "size" | "digest" | "target">[];
   /** True when this path belongs to, or is planned by, another download (another source's file: A18). */
-  taken(path: string): Promise<boolean>;
+  taken(path: TargetPath): Promise<boolean>;
   /** True when an earlier download of the same source has put this path there. */
-  ours?(path: string): Promise<boolean>;
+  ours?(path: TargetPath): Promise<boolean>;
   /** Only the names it has are asked for: none is kept for it. */
   lookOnly?: true;
 }
@@ -33,14 +34,14 @@ export interface Plan {
   /** Per file id. */
   targets: Map<number, Target>;
   /** Files that are there already under a name that proves their digest; nothing to fetch. */
-  present?: Map<number, string>;
+  present?: Map<number, TargetPath>;
   /** What `local_path` shows: the file, or the folder of a many-file download. */
-  localPath: string;
+  localPath: TargetPath;
 }
 
 /** An open partial file. All methods reject with DownloadError (`no_space read_only io file_too_big tampered volume_gone`). */
 export interface PartFile {
-  readonly path: string;
+  readonly path: TargetPath;
   /** Bytes on disk when it was opened. Never the resume state, only its upper bound (F88). */
   readonly initialLength: number;
   /** The file will have so many bytes in the end: room can be made for them ahead of the writes. */
@@ -63,7 +64,7 @@ export interface Storage {
    * Where a download's bytes will most likely be: what `local_path` shows until the plan is made. Pure: no I/O, throws
    * nothing. Null when nobody can tell yet.
    */
-  expected?(source: SourceRef, layout: LayoutName): string | null;
+  expected?(source: SourceRef, layout: LayoutName): TargetPath | null;
   /**
    * Whether something could be written for this download now. Throws `read_only`, or `name_collision` where no
    * directory can be (F83); what only has to be waited for, such as a volume, does not speak against it.
@@ -79,23 +80,23 @@ export interface Storage {
   /** Opens or creates the partial file (0600, not through links: F90). */
   open(target: Target): Promise<PartFile>;
   /** Sync, rename to the final name, sync the directory; returns the final path. Idempotent after a crash (F97). */
-  commit(target: Target, part: PartFile): Promise<string>;
+  commit(target: Target, part: PartFile): Promise<TargetPath>;
   /** After all files: refs and links of the hf-cache layout. */
   finish(input: PlanInput, plan: Plan): Promise<void>;
   /** Removes the partial file and folders left empty by it. */
   discard(target: Target): Promise<void>;
   /** Removes a finished file (through the layout's links) that lies inside a models directory of ours. */
-  remove(path: string): Promise<void>;
-  stat(path: string): Promise<StoredFile>;
+  remove(path: TargetPath): Promise<void>;
+  stat(path: TargetPath): Promise<StoredFile>;
   /**
    * The file or folder a client's path names inside the models directory, links followed; undefined when nothing is
    * there or it lies outside.
    */
-  locate?(path: string): Promise<string | undefined>;
+  locate?(text: string): Promise<TargetPath | undefined>;
   /** Free bytes on the volume that will hold `path`, less what is reserved. Rejects `volume_gone`. */
-  free(path: string): Promise<number>;
+  free(path: TargetPath): Promise<number>;
   /** Reserves space for bytes still to come; throws `no_space` when they do not fit. Release when done. */
-  reserve(path: string, bytes: number): Promise<Reservation>;
+  reserve(path: TargetPath, bytes: number): Promise<Reservation>;
   /** For `GET /v1/storage`. */
   usage(): Promise<{ freeBytes: number; reservedBytes: number; modelsBytes: number }>;
 }
@@ -110,7 +111,7 @@ export interface Reservation {
 export interface Digests {
   /** Whole file; `onProgress` gets bytes hashed so far. */
   file(
-    path: string,
+    path: TargetPath,
     algorithm: Digest["algorithm"],
     signal?: AbortSignal,
     onProgress?: (bytes: number) => void,

@@ -1,5 +1,6 @@
 import type { Database } from "../core/database.ts";
 import type { File } from "../core/download.ts";
+import type { TargetPath } from "../core/target-path.ts";
 import { OPEN } from "./downloads.ts";
 import type { Ranges } from "./receipts.ts";
 import { FILE } from "./rows.ts";
@@ -84,7 +85,7 @@ function patchFile(store: Store, id: number, patch: FilePatch): void {
   store.run(`UPDATE files SET ${sets} WHERE id = ?`, ...fields.map((f) => f.value), id);
 }
 
-function filesByTarget(store: Store, path: string): File[] {
+function filesByTarget(store: Store, path: TargetPath): File[] {
   const sql = `${SELECT} WHERE target = ? AND
     (state = 'done' OR EXISTS (SELECT 1 FROM downloads d WHERE d.id = download_id AND d.${OPEN})) ORDER BY id`;
   return select(store, sql, path);

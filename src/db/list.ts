@@ -79,8 +79,19 @@ function doneFiles(store: Store, page: PageRequest): Page<File> {
   // Layers that another program keeps have no path here.
   const sql = `SELECT ${FILE.columns} FROM files WHERE state = 'done' AND target IS NOT NULL AND id > ? ORDER BY id LIMIT ?`;
   const rows = store.all<Row>(sql, after, page.limit + 1);
-  const items = rows.slice(0, page.limit).map((row) => FILE.decode(row));
-  return { items, nextCursor: rows.length > page.limit ? cursorOf("f", items.at(-1)!.id) : null };
+  const shown = rows.slice(0, page.limit);
+  const items = shown.flatMap((row) => legible(store, row));
+  return { items, nextCursor: rows.length > page.limit ? cursorOf("f", Number(shown.at(-1)!.id)) : null };
+}
+
+/** A damaged row costs the list that one file, not all of them. */
+function legible(store: Store, row: Row): File[] {
+  try {
+    return [FILE.decode(row)];
+  } catch (error) {
+    store.log.warn("the record of a file is damaged", { id: row.id, error: String(error) });
+    return [];
+  }
 }
 
 /** Where a page ended, sealed against guessing and truncation by its checksum. */

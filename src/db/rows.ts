@@ -1,9 +1,13 @@
 import type { SQLQueryBindings } from "bun:sqlite";
 import type { Engine } from "../core/database.ts";
-import type { Download, File } from "../core/download.ts";
+import { type Download, type File, knownDigest } from "../core/download.ts";
+import { knownTarget } from "../core/target-path.ts";
 
-/** How a field stands in its column. Times and counts are `int`, so that a stray fraction cannot break a write. */
-type Kind = "text" | "int" | "real" | "bool" | "json";
+/**
+ * How a field stands in its column. Times and counts are `int`, so that a stray fraction cannot break a write. What can
+ * become a file's name is checked when it is read: a damaged row is an error (`internal`), never a place on disk.
+ */
+type Kind = "text" | "int" | "real" | "bool" | "json" | "digest" | "target";
 type Raw = Record<string, unknown>;
 
 export interface Assignment {
@@ -52,7 +56,7 @@ const columnOf = (key: string): string => `"${snake(key)}"`;
 
 function toColumn(kind: Kind, value: unknown): SQLQueryBindings {
   if (value === null) return null;
-  if (kind === "json") return JSON.stringify(value);
+  if (kind === "json" || kind === "digest") return JSON.stringify(value);
   if (kind === "bool") return value ? 1 : 0;
   if (kind === "int") return Math.round(value as number);
   return value as SQLQueryBindings;
@@ -61,6 +65,8 @@ function toColumn(kind: Kind, value: unknown): SQLQueryBindings {
 function toField(kind: Kind, value: unknown): unknown {
   if (value === null) return null;
   if (kind === "json") return JSON.parse(value as string);
+  if (kind === "digest") return knownDigest(JSON.parse(value as string));
+  if (kind === "target") return knownTarget(value as string);
   return kind === "bool" ? value === 1 : value;
 }
 
@@ -106,12 +112,12 @@ export const FILE = new Codec<File>({
   downloadId: "text",
   path: "text",
   size: "int",
-  digest: "json",
-  computed: "json",
+  digest: "digest",
+  computed: "digest",
   verified: "bool",
   locator: "text",
   state: "text",
-  target: "text",
+  target: "target",
   validator: "json",
   bytes: "int",
   error: "json",

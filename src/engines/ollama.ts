@@ -2,6 +2,7 @@ import { basename } from "node:path";
 import type { EngineSpec } from "../core/download.ts";
 import { DownloadError } from "../core/errors.ts";
 import type { Digests, EngineRuntime, Http, Log } from "../core/ports.ts";
+import { knownTarget } from "../core/target-path.ts";
 import { inspect } from "./model/inspect.ts";
 import { OllamaClient } from "./ollama/client.ts";
 import { modelName } from "./ollama/name.ts";
@@ -28,7 +29,7 @@ export function ollama({ url, http, digests, log }: OllamaOptions): EngineRuntim
     if (present !== undefined && !present.includes(MARK)) throw notOurs(model, url);
     const blobs: Record<string, string> = {};
     for (const file of files) {
-      const { hex } = await digests.file(file, "sha256", signal);
+      const { hex } = await digests.file(knownTarget(file), "sha256", signal);
       signal.throwIfAborted();
       blobs[blobName(file)] = `sha256:${hex}`;
     }

@@ -1,6 +1,7 @@
 import { DownloadError } from "../core/errors.ts";
 import type { Hop, HttpResponse } from "../core/ports.ts";
 import { publicUrl } from "../core/redact.ts";
+import { remoteUrlOf } from "../core/remote-url.ts";
 import type { Exchange } from "./exchange.ts";
 import { cut, fetchFailed, tooSlow } from "./faults.ts";
 
@@ -22,7 +23,7 @@ export function toResponse(exchange: Exchange, hops: readonly Hop[], stallMs: nu
   return {
     status: response.status,
     headers: response.headers,
-    url: hop.url.href,
+    url: remoteUrlOf(hop.url),
     hops,
     read: () => body.read(),
     cancel: () => body.discard(),

@@ -1,6 +1,7 @@
 import { DownloadError } from "../core/errors.ts";
 import type { Clock, Http, HttpRequest, HttpResponse, Log, Hop as PastHop } from "../core/ports.ts";
 import { publicUrl } from "../core/redact.ts";
+import { parseRemoteUrl, remoteUrlOf } from "../core/remote-url.ts";
 import { type AddressOptions, addressRules } from "./addresses.ts";
 import { discard, toResponse } from "./body.ts";
 import { createDialer, type Resolver } from "./dial.ts";
@@ -10,7 +11,7 @@ import { requestHeaders } from "./headers.ts";
 import { type Connect, systemConnect } from "./plain/connection.ts";
 import { createPlainHttp } from "./plain/index.ts";
 import { type ConnectionOptions, createSessions } from "./sessions.ts";
-import { parseUrl, redirectTarget } from "./url.ts";
+import { redirectTarget } from "./url.ts";
 
 export type { Address } from "./addresses.ts";
 export type { Resolver } from "./dial.ts";
@@ -72,7 +73,7 @@ export function createHttp(options: HttpOptions): HttpClient {
   const wire: Wire = { dialer, sessions, plain, gate: createGate(limits.concurrent) };
 
   async function request(request: HttpRequest): Promise<HttpResponse> {
-    const first = parseUrl(request.url);
+    const first = new URL(parseRemoteUrl(request.url));
     const headersFor = requestHeaders(request, first, options.userAgent);
     const hops: PastHop[] = [];
     let url = first;
@@ -97,7 +98,7 @@ export function createHttp(options: HttpOptions): HttpClient {
       if (request.redirect === "manual" || !REDIRECTS.has(status))
         return toResponse(answer, hops, limits.stallMs);
       discard(answer);
-      hops.push({ url: url.href, status, headers });
+      hops.push({ url: remoteUrlOf(url), status, headers });
       if (hops.length > MAX_HOPS)
         throw new DownloadError(
           "redirects",
@@ -111,7 +112,7 @@ export function createHttp(options: HttpOptions): HttpClient {
   return {
     request,
     check(text) {
-      const url = parseUrl(text);
+      const url = new URL(parseRemoteUrl(text));
       rules.checkHost(url);
       return url;
     },

@@ -1,5 +1,6 @@
 import type { SourceRef } from "../core/download.ts";
 import type { Clock, Http, Source, SourceContext } from "../core/ports.ts";
+import { parseRemoteUrl } from "../core/remote-url.ts";
 import { credentialsFor, requestSecret } from "./headers.ts";
 import { hubAddress } from "./huggingface/address.ts";
 import { type Call, HubClient } from "./huggingface/client.ts";
@@ -65,7 +66,11 @@ export function createHuggingFace({ http, endpoint, token, clock }: HuggingFaceO
 
     async locate(_ref, file, context) {
       const own = credentials(context);
-      return { url: `${hub.base}/${file.locator}`, operator: true, ...(own ? { credentials: own } : {}) };
+      return {
+        url: parseRemoteUrl(`${hub.base}/${file.locator}`),
+        operator: true,
+        ...(own ? { credentials: own } : {}),
+      };
     },
 
     explain: (ref, status, headers) => hubErrorByHeaders(subjectOf(ref), status, headers, clock.now()),

@@ -1,6 +1,7 @@
 import type { SourceRef } from "../core/download.ts";
 import { DownloadError, type ErrorCode } from "../core/errors.ts";
 import type { Clock, Credentials, Http, Source, SourceContext } from "../core/ports.ts";
+import { parseRemoteUrl } from "../core/remote-url.ts";
 import { credentialsFor, requestSecret } from "./headers.ts";
 import { type Site, siteAddress } from "./modelscope/address.ts";
 import { type Call, SiteClient } from "./modelscope/client.ts";
@@ -79,7 +80,7 @@ export function createModelScope({ http, endpoint, token, clock }: ModelScopeOpt
     async locate(ref, file, context) {
       const site = address.siteOf(ref);
       const own = credentials(site, context);
-      const url = `${site.base}/${file.locator}`;
+      const url = parseRemoteUrl(`${site.base}/${file.locator}`);
       return { url, ...(site.own ? { operator: true } : {}), ...(own ? { credentials: own } : {}) };
     },
 

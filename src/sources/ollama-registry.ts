@@ -1,5 +1,6 @@
-import type { Digest, SourceRef } from "../core/download.ts";
+import { type Digest, knownDigest, type SourceRef } from "../core/download.ts";
 import { DownloadError } from "../core/errors.ts";
+import { type ModelPath, parseModelPath } from "../core/paths.ts";
 import type { Clock, Http, Manifest, RemoteFile, Source, StartRequest } from "../core/ports.ts";
 import { parseBase } from "./base-url.ts";
 import { requestSecret } from "./headers.ts";
@@ -46,7 +47,7 @@ export function createOllamaRegistry({ http, clock, registry }: OllamaRegistryOp
       const { text, layers } = manifest;
       const digest = sha256(text);
       const { host, namespace, model, tag } = place.name;
-      const path = `manifests/${host}/${namespace}/${model}/${tag}`;
+      const path = parseModelPath(`manifests/${host}/${namespace}/${model}/${tag}`);
       return {
         repo: place.shown,
         commit: digest.hex,
@@ -93,12 +94,10 @@ export function createOllamaRegistry({ http, clock, registry }: OllamaRegistryOp
   };
 }
 
-const blobPath = ({ digest }: Layer): string => `blobs/sha256-${digest.hex}`;
+const blobPath = ({ digest }: Layer): ModelPath => parseModelPath(`blobs/sha256-${digest.hex}`);
 const nameOf = ({ hex }: Digest): string => `sha256:${hex}`;
-const sha256 = (text: string): Digest => ({
-  algorithm: "sha256",
-  hex: new Bun.CryptoHasher("sha256").update(text).digest("hex"),
-});
+const sha256 = (text: string): Digest =>
+  knownDigest({ algorithm: "sha256", hex: new Bun.CryptoHasher("sha256").update(text).digest("hex") });
 
 function remoteFile(layer: Layer, quantization: string | null): RemoteFile {
   const { size, digest, mediaType } = layer;

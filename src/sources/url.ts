@@ -1,6 +1,6 @@
-import { parseDigest, type SourceRef } from "../core/download.ts";
+import { knownDigest, parseDigest, type SourceRef } from "../core/download.ts";
 import { DownloadError } from "../core/errors.ts";
-import { parseFileName } from "../core/paths.ts";
+import { parseFileName, type RepoPath } from "../core/paths.ts";
 import type {
   Clock,
   FetchRequest,
@@ -12,6 +12,7 @@ import type {
   StartRequest,
 } from "../core/ports.ts";
 import { publicUrl } from "../core/redact.ts";
+import { parseRemoteUrl } from "../core/remote-url.ts";
 import { credentialsFor, requestSecret } from "./headers.ts";
 import { statusError } from "./status.ts";
 import { readAddress } from "./url/address.ts";
@@ -76,7 +77,7 @@ export function createUrl({ http, clock }: UrlOptions): Source {
         throw statusError(status, headers, publicUrl(ref.url), clock.now());
       const path = chooseName(ref, headers);
       const warning = refusePage(path, ref, headers);
-      const digest = ref.digest ?? promisedDigest(response);
+      const digest = ref.digest ? knownDigest(ref.digest) : promisedDigest(response);
       const etag = headers.get("etag") ?? "";
       const strong = /^"[^"]+"$/.test(etag) ? { etag } : {};
       const files = [{ path, size: sizeOf(response), digest, locator: "", ...strong }];
@@ -121,7 +122,7 @@ function refuseForeignFields(request: StartRequest): void {
 
 /** The URL with what opens it: credentials for its own origin only, the signed query from where it is kept apart. */
 function requestFor(ref: SourceRef, { secret }: SourceContext): FetchRequest {
-  const url = secret.url ?? ref.url;
+  const url = parseRemoteUrl(secret.url ?? ref.url);
   const credentials = credentialsFor(new URL(url).origin, secret);
   return { url, ...(credentials ? { credentials } : {}) };
 }
@@ -154,8 +155,8 @@ function sizeOf({ status, headers }: HttpResponse): number | null {
 }
 
 /** The request's name, else the URL's when it is one of a file, else the server's proposal, else what there is (F197). */
-function chooseName(ref: SourceRef, headers: Headers): string {
-  const own = ref.filename ?? NAMELESS;
+function chooseName(ref: SourceRef, headers: Headers): RepoPath {
+  const own = parseFileName(ref.filename ?? NAMELESS);
   if (ref.files || isFileName(own)) return own;
   return nameFromDisposition(headers.get("content-disposition")) ?? own;
 }

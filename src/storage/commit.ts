@@ -1,7 +1,7 @@
 import { constants } from "node:fs";
-import { dirname } from "node:path";
 import { DownloadError } from "../core/errors.ts";
 import type { PartFile } from "../core/ports.ts";
+import { beside, parentOf, type TargetPath } from "../core/target-path.ts";
 import type { Directories } from "./directories.ts";
 import type { Disk } from "./disk.ts";
 import { codeOf, ifThere, onDisk } from "./errors.ts";
@@ -9,8 +9,8 @@ import { DiskPart } from "./part-file.ts";
 
 /** Where the bytes of a partial file go. */
 export interface Move {
-  partial: string;
-  final: string;
+  partial: TargetPath;
+  final: TargetPath;
   /** True for names that are the digest of their content: replacing one loses nothing. */
   replace: boolean;
   /** Mode of the final file. */
@@ -28,8 +28,8 @@ const NO_LINKS = new Set(["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EMLINK", 
 export async function commitPart(move: Move, part: PartFile, directories: Directories): Promise<void> {
   const { disk } = directories;
   await part.sync();
-  const dir = dirname(move.final);
-  if (dir !== dirname(move.partial)) await directories.ensure(dir);
+  const dir = parentOf(move.final);
+  if (dir !== parentOf(move.partial)) await directories.ensure(dir);
   await onDisk("give its final name to", move.final, async () => {
     if (!(await isMoved(directories, move, part))) {
       if (part instanceof DiskPart) await part.chmod(move.mode);
@@ -55,7 +55,7 @@ async function isMoved(directories: Directories, { partial, final }: Move, part:
   }
   const done = await ifThere(disk.lstat(final));
   if (done && isOurs(done)) return true;
-  await directories.rootOf(dirname(partial)).confirm();
+  await directories.rootOf(parentOf(partial)).confirm();
   throw new DownloadError("tampered", `${partial} was removed while it was in use.`);
 }
 
@@ -71,7 +71,7 @@ async function giveName(disk: Disk, move: Move): Promise<void> {
 }
 
 /** A hard link is refused by the system itself when the name exists, so nothing can come in between (F91). */
-async function linkName(disk: Disk, partial: string, final: string): Promise<void> {
+async function linkName(disk: Disk, partial: TargetPath, final: TargetPath): Promise<void> {
   try {
     await disk.link(partial, final);
   } catch (error) {
@@ -84,7 +84,7 @@ async function linkName(disk: Disk, partial: string, final: string): Promise<voi
 }
 
 /** After a crash between link and unlink both names mean one file; anything else there is somebody else's. */
-async function settleExisting(disk: Disk, partial: string, final: string): Promise<void> {
+async function settleExisting(disk: Disk, partial: TargetPath, final: TargetPath): Promise<void> {
   const [ours, theirs] = await Promise.all([disk.lstat(partial), disk.lstat(final)]);
   if (ours.ino === theirs.ino && ours.dev === theirs.dev) return disk.unlink(partial);
   throw new DownloadError(
@@ -95,7 +95,7 @@ async function settleExisting(disk: Disk, partial: string, final: string): Promi
 
 /** The final directory is on another file system: copy, sync, name, and only then let go of the partial file (F95). */
 async function copyOver(disk: Disk, { partial, final, replace, mode }: Move): Promise<void> {
-  const copy = `${final}.copy.part`;
+  const copy = beside(final, ".copy.part");
   await ifThere(disk.unlink(copy));
   await disk.copyFile(partial, copy, constants.COPYFILE_EXCL);
   try {

@@ -1,9 +1,9 @@
 import { constants } from "node:fs";
-import { dirname } from "node:path";
 import { DownloadError, type ErrorCode } from "../core/errors.ts";
+import { isInside, parentOf, type TargetPath } from "../core/target-path.ts";
 import type { Disk } from "./disk.ts";
 import { codeOf, diskError, ifThere, onDisk } from "./errors.ts";
-import { isInside, type Root } from "./roots.ts";
+import type { Root } from "./roots.ts";
 
 /** What no waiting mends, so that a start is refused for it. */
 const REFUSALS: ReadonlySet<ErrorCode> = new Set(["read_only", "name_collision"]);
@@ -21,14 +21,14 @@ export class Directories {
   }
 
   /** The root that a directory is or lies in. Throws `invalid_path` for one in none of them. */
-  rootOf(dir: string): Root {
+  rootOf(dir: TargetPath): Root {
     const root = this.#roots.find((r) => isInside(dir, r.path));
     if (root) return root;
     throw new DownloadError("invalid_path", `${dir} does not lie in a models directory.`);
   }
 
   /** Throws `invalid_path` when a link on the way leads out of the root, `name_collision` when a file is in the way. No writes. */
-  async check(dir: string): Promise<void> {
+  async check(dir: TargetPath): Promise<void> {
     const root = this.rootOf(dir);
     const real = await root.ready();
     await onDisk("look at", dir, async () => {
@@ -38,7 +38,7 @@ export class Directories {
           const there = await ifThere(this.disk.lstat(at));
           if (there?.isSymbolicLink()) throw leadsOut(at, "invalid_path");
           // Something that is there now was made in this very moment: looked at again.
-          if (!there) at = dirname(at);
+          if (!there) at = parentOf(at);
           continue;
         }
         if (!isInside(found, real)) throw leadsOut(at, "invalid_path");
@@ -55,24 +55,24 @@ export class Directories {
    * Throws `read_only` when nothing can be made at `path`, `name_collision` when its root is no directory (F83). What is
    * there already may need no writing, and a volume that is gone may come back.
    */
-  async checkWritable(path: string, root: Root): Promise<void> {
+  async checkWritable(path: TargetPath, root: Root): Promise<void> {
     try {
       await root.ready();
       if (path !== root.path && (await this.#isThere(path))) return;
-      let dir = path === root.path ? path : dirname(path);
-      while (dir !== root.path && !(await this.#isThere(dir))) dir = dirname(dir);
+      let dir = path === root.path ? path : parentOf(path);
+      while (dir !== root.path && !(await this.#isThere(dir))) dir = parentOf(dir);
       await onDisk("write in", dir, () => this.disk.access(dir, constants.W_OK | constants.X_OK));
     } catch (error) {
       if (error instanceof DownloadError && REFUSALS.has(error.code)) throw error;
     }
   }
 
-  async #isThere(path: string): Promise<boolean> {
+  async #isThere(path: TargetPath): Promise<boolean> {
     return (await onDisk("look at", path, () => ifThere(this.disk.lstat(path)))) !== undefined;
   }
 
   /** Creates the directory when it is missing; returns its real path. Throws `tampered` when that is not below the root. */
-  async ensure(dir: string): Promise<string> {
+  async ensure(dir: TargetPath): Promise<string> {
     const root = this.rootOf(dir);
     const realRoot = await root.ready();
     return onDisk("create the directory", dir, async () => {
@@ -89,15 +89,15 @@ export class Directories {
   }
 
   /** New directories must be found after a power loss too: their names stand in the ones above. */
-  async #syncAbove(dir: string, first: string): Promise<void> {
-    for (let at = dir; isInside(at, first); at = dirname(at)) await this.sync(dirname(at));
+  async #syncAbove(dir: TargetPath, first: string): Promise<void> {
+    for (let at = dir; isInside(at, first); at = parentOf(at)) await this.sync(parentOf(at));
   }
 
   /**
    * Makes the names in a directory durable. Calls that come while one runs share the next one, which starts after them:
    * a thousand small files need a few of these, not a thousand.
    */
-  sync(dir: string): Promise<void> {
+  sync(dir: TargetPath): Promise<void> {
     const known = this.#syncs.get(dir);
     if (!known) return this.#startSync(dir);
     known.next ??= known.running.then(
@@ -107,7 +107,7 @@ export class Directories {
     return known.next;
   }
 
-  #startSync(dir: string): Promise<void> {
+  #startSync(dir: TargetPath): Promise<void> {
     const entry: { running: Promise<void>; next?: Promise<void> } = {
       running: syncDirectory(this.disk, dir),
     };
@@ -120,10 +120,10 @@ export class Directories {
   }
 
   /** Removes the directory and those above it as long as they are empty, never the root, and nothing behind a link out of it. */
-  async prune(dir: string): Promise<void> {
+  async prune(dir: TargetPath): Promise<void> {
     const root = this.rootOf(dir);
-    for (let at = dir; at !== root.path && isInside(at, root.path); at = dirname(at)) {
-      if (await this.leadsOut(dirname(at))) return;
+    for (let at = dir; at !== root.path && isInside(at, root.path); at = parentOf(at)) {
+      if (await this.leadsOut(parentOf(at))) return;
       try {
         await this.disk.rmdir(at);
       } catch (error) {
@@ -133,7 +133,7 @@ export class Directories {
   }
 
   /** Whether the directory, which is one by its name, is really elsewhere by now; false when it is not there. */
-  async leadsOut(dir: string): Promise<boolean> {
+  async leadsOut(dir: TargetPath): Promise<boolean> {
     const [real, root] = await Promise.all(
       [dir, this.rootOf(dir).path].map((at) => ifThere(this.disk.realpath(at))),
     );
@@ -152,7 +152,7 @@ function leadsOut(path: string, code: "invalid_path" | "tampered"): DownloadErro
 const NO_DIRECTORY_SYNC = new Set(["EINVAL", "EISDIR", "EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS"]);
 
 /** Makes the names in a directory durable, where the file system can. Rejects with DownloadError. */
-export async function syncDirectory(disk: Disk, dir: string): Promise<void> {
+export async function syncDirectory(disk: Disk, dir: TargetPath): Promise<void> {
   try {
     const fd = await disk.open(dir, "r");
     try {

@@ -19,6 +19,7 @@ import {
   writeFile,
 } from "node:fs/promises";
 import { promisify } from "node:util";
+import type { TargetPath } from "../core/target-path.ts";
 
 type Bytes = NodeJS.ArrayBufferView;
 
@@ -74,4 +75,21 @@ export const systemDisk = {
 
 type Done = (error: Error | null, count: number) => void;
 
-export type Disk = Readonly<typeof systemDisk>;
+type System = typeof systemDisk;
+
+/** What makes, changes or takes away a name takes a checked one (F124-F134); looking is free. */
+interface Checked {
+  chmod(path: TargetPath, mode: number): Promise<void>;
+  copyFile(from: TargetPath, to: TargetPath, mode?: number): Promise<void>;
+  link(from: TargetPath, to: TargetPath): Promise<void>;
+  mkdir(path: TargetPath, options: { recursive: true; mode?: number }): Promise<string | undefined>;
+  open(path: TargetPath, flags: string | number, mode?: number): Promise<number>;
+  rename(from: TargetPath, to: TargetPath): Promise<void>;
+  rmdir(path: TargetPath): Promise<void>;
+  /** `to` is what the link says; `path` is the link. */
+  symlink(to: string, path: TargetPath): Promise<void>;
+  unlink(path: TargetPath): Promise<void>;
+  writeFile(path: TargetPath, text: string, options: { flag: "wx"; flush?: boolean }): Promise<void>;
+}
+
+export type Disk = Readonly<Omit<System, keyof Checked> & Checked>;

@@ -1,6 +1,6 @@
-import { dirname, resolve } from "node:path";
 import { DownloadError } from "../core/errors.ts";
 import type { Clock, Log, PlanInput, Storage } from "../core/ports.ts";
+import { parentOf, type TargetPath } from "../core/target-path.ts";
 import { commitPart } from "./commit.ts";
 import { Directories } from "./directories.ts";
 import { type Disk, systemDisk } from "./disk.ts";
@@ -55,7 +55,7 @@ export function createStorage(options: StorageOptions): Storage {
     if (download.layout === "ollama") return daemons;
     return download.layout === "hf-cache" && repo !== null && download.commit !== null ? hub : flat;
   };
-  const ready = (path: string) => directories.rootOf(path).ready();
+  const ready = (path: TargetPath) => directories.rootOf(path).ready();
 
   return {
     // What a hub's cache or Ollama calls it depends on what is found there, which nobody knows yet.
@@ -88,24 +88,23 @@ export function createStorage(options: StorageOptions): Storage {
 
     async discard({ partial, path }) {
       // What has become a link to elsewhere holds nothing of ours (F198).
-      if (!(await directories.leadsOut(dirname(partial))))
+      if (!(await directories.leadsOut(parentOf(partial))))
         await onDisk("remove", partial, async () => {
           // Whatever else stands there is not ours to remove (F90, F92).
           if ((await ifThere(disk.lstat(partial)))?.isFile()) await ifThere(disk.unlink(partial));
         });
-      await directories.prune(dirname(partial));
-      await directories.prune(dirname(path));
+      await directories.prune(parentOf(partial));
+      await directories.prune(parentOf(path));
     },
 
     async remove(path) {
-      const absolute = resolve(path);
-      const root = directories.rootOf(dirname(absolute));
-      await directories.check(dirname(absolute));
-      const there = await onDisk("look at", absolute, () => ifThere(disk.stat(absolute)));
+      const root = directories.rootOf(parentOf(path));
+      await directories.check(parentOf(path));
+      const there = await onDisk("look at", path, () => ifThere(disk.stat(path)));
       if (there?.isDirectory())
-        throw new DownloadError("invalid_path", `${absolute} is a directory, not a file.`);
+        throw new DownloadError("invalid_path", `${path} is a directory, not a file.`);
       const layout = root === cache ? hub : root === ollama ? daemons : flat;
-      await layout.remove(absolute);
+      await layout.remove(path);
     },
 
     async stat(path) {
@@ -113,7 +112,7 @@ export function createStorage(options: StorageOptions): Storage {
       return there?.isFile() ? { exists: true, size: there.size } : { exists: false, size: null };
     },
 
-    locate: (path) => locate(models, path),
+    locate: (text) => locate(models, text),
 
     async free(path) {
       await ready(path);

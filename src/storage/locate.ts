@@ -1,13 +1,14 @@
 import { isAbsolute, join, relative, resolve } from "node:path";
 import { PART_SUFFIX } from "../core/paths.ts";
-import { isInside, type Root } from "./roots.ts";
+import { isInside, type TargetPath, targetIn } from "../core/target-path.ts";
+import type { Root } from "./roots.ts";
 
 /**
  * The file or folder that a path written by a client names, below the root; undefined when nothing is there or it lies
  * outside, links followed (F124, F198). A relative path starts in the root, else in the working directory, so that
  * `./models/m.gguf` means what it says. Nothing is decoded: a name with `%2e` is just that name.
  */
-export async function locate(root: Root, text: string): Promise<string | undefined> {
+export async function locate(root: Root, text: string): Promise<TargetPath | undefined> {
   if (text === "" || text.includes("\0")) return undefined;
   const { disk } = root;
   const real = await root.ready();
@@ -20,7 +21,7 @@ export async function locate(root: Root, text: string): Promise<string | undefin
     if (target === undefined || target === real || !isInside(target, real)) continue;
     if (target.endsWith(PART_SUFFIX)) continue;
     const info = await disk.stat(target).catch(() => undefined);
-    if (info?.isFile() || info?.isDirectory()) return join(root.path, relative(real, target));
+    if (info?.isFile() || info?.isDirectory()) return targetIn(root.path, relative(real, target));
   }
   return undefined;
 }

@@ -1,21 +1,24 @@
 import { createHash } from "node:crypto";
+import { basename } from "node:path";
 import { DownloadError } from "../core/errors.ts";
 import { foldPath, PART_SUFFIX, showName } from "../core/paths.ts";
+import { beside, parentOf, type TargetPath, targetIn } from "../core/target-path.ts";
 
 /** Eight hex digits that tell the partial files of downloads apart; the same for one download in every run. */
 export const shortId = (downloadId: string): string =>
   createHash("sha256").update(downloadId).digest("hex").slice(0, 8);
 
 /** Name of the partial file beside its final name. */
-export const partialName = (path: string, downloadId: string): string =>
-  `${path}.${shortId(downloadId)}${PART_SUFFIX}`;
+export const partialName = (path: TargetPath, downloadId: string): TargetPath =>
+  beside(path, `.${shortId(downloadId)}${PART_SUFFIX}`);
 
 /** `model.gguf` -> `model-2.gguf`; a shard keeps the tail that its loader looks for: `m-00001-of-00003.gguf` -> `m-2-00001-of-00003.gguf`. */
-export function numbered(path: string, n: number): string {
-  const tail = /(?:-\d{5}-of-\d{5})?(?:\.tar)?\.[^./]+$/.exec(path);
+export function numbered(path: TargetPath, n: number): TargetPath {
+  const name = basename(path);
+  const tail = /(?:-\d{5}-of-\d{5})?(?:\.tar)?\.[^./]+$/.exec(name);
   // A name that only begins with a dot has no extension.
-  const at = tail && tail.index > path.lastIndexOf("/") + 1 ? tail.index : path.length;
-  return `${path.slice(0, at)}-${n}${path.slice(at)}`;
+  const at = tail && tail.index > 0 ? tail.index : name.length;
+  return targetIn(parentOf(path), `${name.slice(0, at)}-${n}${name.slice(at)}`);
 }
 
 /**

@@ -1,7 +1,8 @@
 import { constants, type Stats } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { basename, join } from "node:path";
 import { DownloadError } from "../core/errors.ts";
 import type { PartFile } from "../core/ports.ts";
+import { parentOf, type TargetPath } from "../core/target-path.ts";
 import type { Directories } from "./directories.ts";
 import type { Disk } from "./disk.ts";
 import { codeOf, diskError, ifThere, onDisk } from "./errors.ts";
@@ -17,7 +18,7 @@ const FLAGS =
 
 /** A partial file on disk, addressed by position; every call runs off the event loop. */
 export class DiskPart implements PartFile {
-  readonly path: string;
+  readonly path: TargetPath;
   readonly initialLength: number;
   /** Identity of what was opened: only this may be renamed (F92, F199). */
   readonly identity: Pick<Stats, "dev" | "ino">;
@@ -30,7 +31,7 @@ export class DiskPart implements PartFile {
   readonly #room = new Room();
   #broken: DownloadError | undefined;
 
-  private constructor(disk: Disk, path: string, fd: number, stats: Stats) {
+  private constructor(disk: Disk, path: TargetPath, fd: number, stats: Stats) {
     this.#disk = disk;
     this.path = path;
     this.#fd = fd;
@@ -44,7 +45,7 @@ export class DiskPart implements PartFile {
    * Opens or creates `path`, whose directory is known to be really `realDir`. Throws `tampered` for anything but a
    * regular file of that very directory.
    */
-  static async open(disk: Disk, path: string, realDir: string): Promise<DiskPart> {
+  static async open(disk: Disk, path: TargetPath, realDir: string): Promise<DiskPart> {
     const fd = await disk.open(path, FLAGS, PARTIAL_MODE);
     try {
       const stats = disk.fstatSync(fd);
@@ -161,9 +162,9 @@ function drop(chunks: readonly Uint8Array[], count: number): Uint8Array[] {
 }
 
 /** Opens or creates the partial file, and its directory, on the volume that its root was on before (F94). */
-export async function openPart(path: string, directories: Directories): Promise<DiskPart> {
+export async function openPart(path: TargetPath, directories: Directories): Promise<DiskPart> {
   const { disk } = directories;
-  const dir = dirname(path);
+  const dir = parentOf(path);
   const part = await onDisk("open", path, async () => {
     try {
       return await DiskPart.open(disk, path, await directories.ensure(dir));

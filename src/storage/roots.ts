@@ -1,6 +1,7 @@
-import { dirname, resolve, sep } from "node:path";
+import { dirname, resolve } from "node:path";
 import { DownloadError } from "../core/errors.ts";
 import type { Clock } from "../core/ports.ts";
+import { knownTarget, type TargetPath } from "../core/target-path.ts";
 import type { Disk } from "./disk.ts";
 import { diskError, ifThere, onDisk } from "./errors.ts";
 import { isUnmounted, type Mounts, mountPointOf } from "./mounts.ts";
@@ -8,14 +9,9 @@ import { isUnmounted, type Mounts, mountPointOf } from "./mounts.ts";
 /** How long one look at a root counts; a volume that disappears is noticed by the next file (F94). */
 const FRESH_MS = 250;
 
-/** Whether `path` is `folder` or lies below it; both absolute and normal. */
-export function isInside(path: string, folder: string): boolean {
-  return path === folder || path.startsWith(folder.endsWith(sep) ? folder : folder + sep);
-}
-
 /** A directory of ours: nothing is written outside of it, whatever links lie inside (F198). */
 export class Root {
-  readonly path: string;
+  readonly path: TargetPath;
   readonly disk: Disk;
   readonly #clock: Clock;
   readonly #mounts: Mounts | undefined;
@@ -26,7 +22,7 @@ export class Root {
   constructor(path: string, clock: Clock, disk: Disk, mounts?: Mounts) {
     this.disk = disk;
     this.#mounts = mounts;
-    this.path = resolve(path);
+    this.path = knownTarget(resolve(path));
     this.#clock = clock;
   }
 

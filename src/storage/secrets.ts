@@ -1,12 +1,13 @@
 import { constants } from "node:fs";
-import { join } from "node:path";
+import { resolve } from "node:path";
 import type { Log, Secret, Secrets } from "../core/ports.ts";
+import { beside, knownTarget, type TargetPath, targetIn } from "../core/target-path.ts";
 import { syncDirectory } from "./directories.ts";
 import { type Disk, systemDisk } from "./disk.ts";
 import { ifThere, onDisk } from "./errors.ts";
 
 const NAME = "secrets.json";
-const temporaryOf = (path: string): string => `${path}.new`;
+const temporaryOf = (path: TargetPath): TargetPath => beside(path, ".new");
 /** A link in the place of the new file is refused, not followed. */
 const FLAGS = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | (constants.O_NOFOLLOW ?? 0);
 
@@ -19,8 +20,9 @@ type Edit = (next: Map<string, Secret>) => void;
  * Rejects with DownloadError `no_space read_only io tampered`.
  */
 export async function openSecrets(dataDir: string, log?: Log, disk: Disk = systemDisk): Promise<Secrets> {
-  const path = join(dataDir, NAME);
-  let known = await onDisk("read", path, () => load(disk, dataDir, path, log));
+  const dir = knownTarget(resolve(dataDir));
+  const path = targetIn(dir, NAME);
+  let known = await onDisk("read", path, () => load(disk, dir, path, log));
   let last: Promise<void> = Promise.resolve();
   let batch: { edits: Edit[]; written: Promise<void> } | undefined;
   /** One write at a time, with all changes that came while one ran; what fails is not remembered either. */
@@ -34,7 +36,7 @@ export async function openSecrets(dataDir: string, log?: Log, disk: Disk = syste
     const next = new Map(known);
     for (const edit of batch?.edits ?? []) edit(next);
     batch = undefined;
-    await onDisk("write", path, () => replace(disk, dataDir, path, next));
+    await onDisk("write", path, () => replace(disk, dir, path, next));
     known = next;
   };
   return {
@@ -57,8 +59,8 @@ export async function openSecrets(dataDir: string, log?: Log, disk: Disk = syste
   };
 }
 
-async function load(disk: Disk, dataDir: string, path: string, log: Log | undefined): Promise<Known> {
-  await disk.mkdir(dataDir, { recursive: true, mode: 0o700 });
+async function load(disk: Disk, dir: TargetPath, path: TargetPath, log: Log | undefined): Promise<Known> {
+  await disk.mkdir(dir, { recursive: true, mode: 0o700 });
   // Of a write that a kill cut short: never answered, and what it holds would outlive its downloads. What cannot be
   // taken away is told by the next write.
   const left = temporaryOf(path);
@@ -68,7 +70,7 @@ async function load(disk: Disk, dataDir: string, path: string, log: Log | undefi
   await disk.chmod(path, 0o600);
   const known = parse(text);
   if (known) return known;
-  const copy = `${path}.damaged-${new Date().toISOString().replace(/[:.]/g, "-")}`;
+  const copy = beside(path, `.damaged-${new Date().toISOString().replace(/[:.]/g, "-")}`);
   await disk.rename(path, copy);
   log?.warn("The file of secrets was damaged. A copy was kept; give tokens again where they are needed.", {
     copy,
@@ -105,7 +107,7 @@ function isSecret(value: unknown): value is Secret {
   return isRecord(value) && Object.entries(value).every(fits);
 }
 
-async function replace(disk: Disk, dataDir: string, path: string, known: Known): Promise<void> {
+async function replace(disk: Disk, dir: TargetPath, path: TargetPath, known: Known): Promise<void> {
   const temporary = temporaryOf(path);
   const fd = await disk.open(temporary, FLAGS, 0o600);
   try {
@@ -122,5 +124,5 @@ async function replace(disk: Disk, dataDir: string, path: string, known: Known):
     await disk.close(fd);
   }
   await disk.rename(temporary, path);
-  await syncDirectory(disk, dataDir);
+  await syncDirectory(disk, dir);
 }

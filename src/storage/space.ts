@@ -1,6 +1,7 @@
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { DownloadError } from "../core/errors.ts";
 import type { Clock, Reservation } from "../core/ports.ts";
+import { parentOf, type TargetPath } from "../core/target-path.ts";
 import type { Disk } from "./disk.ts";
 import { ifThere, onDisk } from "./errors.ts";
 
@@ -27,13 +28,13 @@ export class Space {
   }
 
   /** Free bytes for us on the volume of `path`, less what is reserved there and what is always kept free; not below 0. */
-  async free(path: string): Promise<number> {
+  async free(path: TargetPath): Promise<number> {
     const { device, free } = await this.#volume(path);
     return Math.max(0, free - this.#keepFree - (this.#reserved.get(device) ?? 0));
   }
 
   /** Throws `no_space` with both figures when the bytes do not fit. */
-  async reserve(path: string, bytes: number): Promise<Reservation> {
+  async reserve(path: TargetPath, bytes: number): Promise<Reservation> {
     const { device, free } = await this.#volume(path);
     // No await from here on: of two that ask together, the second sees the first.
     const reserved = this.#reserved.get(device) ?? 0;
@@ -63,9 +64,9 @@ export class Space {
   }
 
   /** Of the nearest directory above `path` that exists. */
-  async #volume(path: string): Promise<{ device: number; free: number }> {
+  async #volume(path: TargetPath): Promise<{ device: number; free: number }> {
     return onDisk("ask for the free space of", path, async () => {
-      for (let at = path; ; at = dirname(at)) {
+      for (let at = path; ; at = parentOf(at)) {
         const there = await ifThere(this.#disk.stat(at));
         if (!there) continue;
         const { bavail, bsize } = await this.#disk.statfs(at);

@@ -2,9 +2,10 @@
 import { stat } from "node:fs/promises";
 import { cpus } from "node:os";
 import { basename } from "node:path";
-import type { Digest, DigestAlgorithm } from "../core/download.ts";
+import { type Digest, type DigestAlgorithm, knownDigest } from "../core/digest.ts";
 import { DownloadError } from "../core/errors.ts";
 import type { Digests } from "../core/ports.ts";
+import type { TargetPath } from "../core/target-path.ts";
 import type { FromWorker, ToWorker } from "./digest-worker.ts";
 
 /** A worker hashes so much before it looks at its messages again; a few such steps are on their way at a time. */
@@ -23,7 +24,7 @@ export function digestOf(algorithm: DigestAlgorithm, chunks: readonly Uint8Array
   const hasher = new Bun.CryptoHasher(algorithm === "git-sha1" ? "sha1" : algorithm);
   if (algorithm === "git-sha1") hasher.update(`blob ${size}\0`);
   for (const chunk of chunks) hasher.update(chunk);
-  return { algorithm, hex: hasher.digest("hex") };
+  return knownDigest({ algorithm, hex: hasher.digest("hex") });
 }
 
 interface Thread {
@@ -47,7 +48,7 @@ export class DigestSession {
 
   constructor(
     readonly id: number,
-    readonly path: string,
+    readonly path: TargetPath,
     readonly algorithm: DigestAlgorithm,
     private readonly send: (message: ToWorker) => void,
     private readonly leave: () => void,
@@ -67,7 +68,7 @@ export class DigestSession {
     this.end = size;
     this.available = Math.max(size, this.available);
     this.feed();
-    return { algorithm: this.algorithm, hex: await this.result.promise };
+    return knownDigest({ algorithm: this.algorithm, hex: await this.result.promise });
   }
 
   cancel(): void {
@@ -126,7 +127,7 @@ export class DigestPool implements Digests {
   constructor(private readonly most: number = cpus().length) {}
 
   /** Follows a file that is being written. `size` is needed for `git-sha1`, whose header holds it. */
-  open(path: string, algorithm: DigestAlgorithm, size: number | null, follow = false): DigestSession {
+  open(path: TargetPath, algorithm: DigestAlgorithm, size: number | null, follow = false): DigestSession {
     const thread = this.thread();
     const id = this.nextId++;
     const leave = (): void => {
@@ -148,7 +149,7 @@ export class DigestPool implements Digests {
 
   /** Whole file; rejects with `file_not_found`, `io` or the signal's reason. */
   async file(
-    path: string,
+    path: TargetPath,
     algorithm: DigestAlgorithm,
     signal?: AbortSignal,
     onProgress?: (bytes: number) => void,

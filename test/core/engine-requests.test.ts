@@ -3,6 +3,7 @@ import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { EngineSpec } from "../../src/core/download.ts";
 import { KeyedLock } from "../../src/core/keyed-lock.ts";
+import { knownTarget, type TargetPath } from "../../src/core/target-path.ts";
 import { ggufHeader } from "../support/hub/gguf.ts";
 import { ggufFile, ggufRepo, startHub } from "../support/hub.ts";
 import { openProduct } from "../support/product.ts";
@@ -17,11 +18,11 @@ const spec = (engineId: string): EngineSpec => ({
   parameters: {},
 });
 
-function put(dir: string, name: string): string {
+function put(dir: string, name: string): TargetPath {
   mkdirSync(dir, { recursive: true });
   const head = Buffer.from(ggufHeader({ name: "x", quantization: "F16", size: 4096 }));
   writeFileSync(join(dir, name), Buffer.concat([head, Buffer.alloc(4096 - head.length)]));
-  return join(dir, name);
+  return knownTarget(join(dir, name));
 }
 
 /** A hub of one file in two revisions whose downloads take a few seconds. */
@@ -109,7 +110,7 @@ test("R41 A18 another revision is another file; a whole repository is there when
 test("A22 an engine of a folder keeps its id while the folder is there", async () => {
   await using product = await openProduct();
   const { downloads, models } = product;
-  const folder = join(models, "folder");
+  const folder = knownTarget(join(models, "folder"));
   put(folder, "m.gguf");
   const other = put(models, "other.gguf");
   await downloads.engineRequests.add(spec("e"), { path: folder });

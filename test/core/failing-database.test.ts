@@ -4,6 +4,7 @@ import { readdirSync, readlinkSync } from "node:fs";
 import { systemClock } from "../../src/core/clock.ts";
 import { Journal } from "../../src/core/journal.ts";
 import type { Database, DownloadPatch, PartFile } from "../../src/core/ports.ts";
+import { knownTarget } from "../../src/core/target-path.ts";
 import { openDatabase } from "../../src/db/index.ts";
 import { draft } from "../db/rows.ts";
 import { sha256Of } from "../support/bytes.ts";
@@ -89,7 +90,7 @@ test("F80 watermarks and notes that could not be written are written with the ne
   const part = { path: "f", initialLength: 0 } as unknown as PartFile;
   const watch = journal.open(id, part, [], 200 * MB);
   watch.written(0, 100);
-  journal.note(id, { target: "/first" });
+  journal.note(id, { target: knownTarget("/first") });
   await expect(journal.flush()).rejects.toThrow("reports an error");
   journal.note(id, { bytes: 7 });
   await expect(journal.flush()).rejects.toThrow("reports an error");

@@ -1,6 +1,14 @@
 import { describe, expect, test } from "bun:test";
 import { DownloadError } from "../../src/core/errors.ts";
-import { foldPath, parseFileName, parseRepoPath, sanitizeFileName, showName } from "../../src/core/paths.ts";
+import {
+  foldPath,
+  type ModelPath,
+  parseFileName,
+  parseModelPath,
+  parseRepoPath,
+  sanitizeFileName,
+  showName,
+} from "../../src/core/paths.ts";
 
 function refusal(run: () => unknown): DownloadError {
   try {
@@ -71,7 +79,7 @@ describe("parseRepoPath", () => {
       "日本語/モデル.gguf",
       "a".repeat(230),
     ];
-    for (const path of paths) expect(parseRepoPath(path)).toBe(path);
+    for (const path of paths) expect(parseRepoPath(path)).toBe<string>(path);
   });
 
   test("F122 F133 too long, too deep and huge ones are refused, all of them quickly", () => {
@@ -89,7 +97,7 @@ describe("parseRepoPath", () => {
 });
 
 test("parseFileName takes one component only", () => {
-  expect(parseFileName("a.gguf")).toBe("a.gguf");
+  expect(parseFileName("a.gguf")).toBe<string>("a.gguf");
   expect(refusal(() => parseFileName("a/b.gguf")).code).toBe("invalid_path");
 });
 
@@ -113,7 +121,7 @@ describe("sanitizeFileName", () => {
   ];
   for (const [given, wanted] of CASES)
     test(`F197 ${JSON.stringify(given)} -> ${JSON.stringify(wanted)}`, () => {
-      expect(sanitizeFileName(given)).toBe(wanted);
+      expect(sanitizeFileName(given)).toBe<string | null>(wanted);
     });
 
   test("whatever comes out is a file name that is accepted, or null", () => {
@@ -184,4 +192,31 @@ test("F123 F132 every letter folds to the same in each of its cases, composed an
 
 test("F202 showName makes hidden characters visible", () => {
   expect(showName("a\u202eb\n")).toBe('"a\\u202eb\\u000a"');
+});
+
+test("F124 F127 F135 a path of Ollama's directory is a blob by its digest or a manifest by four safe names", () => {
+  const hex = "0123456789abcdef".repeat(4);
+  for (const path of [
+    `blobs/sha256-${hex}`,
+    "manifests/registry.ollama.ai/library/m/latest",
+    "manifests/localhost:5000/me/m/t",
+  ])
+    expect(parseModelPath(path)).toBe(path as ModelPath);
+  for (const path of [
+    "",
+    `blobs/sha256:${hex}`,
+    `blobs/sha256-${hex.toUpperCase()}`,
+    `blobs/sha256-${hex}/x`,
+    `blobs/sha256-${hex.slice(1)}`,
+    "blobs/../x",
+    "manifests/a/b/c",
+    "manifests/a/b/c/d/e",
+    "manifests/../b/c/d",
+    "manifests/a/b:x/c/d",
+    "manifests/a//c/d",
+    "manifests/a/b/c/d.part",
+    "/manifests/a/b/c/d",
+    "a.gguf",
+  ])
+    expect([path, refusal(() => parseModelPath(path)).code]).toEqual([path, "invalid_path"]);
 });

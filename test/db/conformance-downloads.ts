@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { STATES } from "../../src/core/download.ts";
+import { knownTarget } from "../../src/core/target-path.ts";
 import type { Open } from "./conformance.ts";
 import { draft, insert } from "./rows.ts";
 
@@ -230,7 +231,7 @@ export function downloadsSuite(open: Open): void {
           verified: false,
           locator: "",
           state: "done",
-          target: "/a",
+          target: knownTarget("/a"),
           validator: null,
           bytes: 1,
           error: null,

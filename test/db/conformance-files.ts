@@ -1,8 +1,11 @@
 import { describe, expect, test } from "bun:test";
+import { knownDigest } from "../../src/core/digest.ts";
+import { knownTarget } from "../../src/core/target-path.ts";
 import type { Open } from "./conformance.ts";
 import { fileDraft, insert } from "./rows.ts";
 
-const sha = (hex: string) => ({ algorithm: "sha256" as const, hex: hex.repeat(64) });
+const X = knownTarget("/m/x");
+const sha = (hex: string) => knownDigest({ algorithm: "sha256", hex: hex.repeat(64) });
 
 export function filesSuite(open: Open): void {
   describe("files", () => {
@@ -13,7 +16,7 @@ export function filesSuite(open: Open): void {
         fileDraft(id, "b/model.gguf", {
           size: null,
           digest: sha("a"),
-          target: "/m/b",
+          target: knownTarget("/m/b"),
           validator: { etag: '"x"', lastModified: null, size: 5, origin: "https://h" },
         }),
         fileDraft(id, "a.json", { size: 2 ** 41 }),
@@ -53,14 +56,14 @@ export function filesSuite(open: Open): void {
     test("are found by target while their download is unfinished, or when they are done", async () => {
       const db = await open();
       const [a, b] = [await insert(db), await insert(db)];
-      const [planned] = await db.putFiles(a.id, [fileDraft(a.id, "x", { target: "/m/x" })]);
-      const [done] = await db.putFiles(b.id, [fileDraft(b.id, "x", { target: "/m/x", state: "done" })]);
+      const [planned] = await db.putFiles(a.id, [fileDraft(a.id, "x", { target: X })]);
+      const [done] = await db.putFiles(b.id, [fileDraft(b.id, "x", { target: X, state: "done" })]);
       await db.update(b.id, {}, { state: "cancelled" });
-      expect((await db.filesByTarget("/m/x")).map((f) => f.id)).toEqual([planned!.id, done!.id]);
+      expect((await db.filesByTarget(X)).map((f) => f.id)).toEqual([planned!.id, done!.id]);
       await db.update(a.id, {}, { state: "cancelled" });
-      expect((await db.filesByTarget("/m/x")).map((f) => f.id)).toEqual([done!.id]);
+      expect((await db.filesByTarget(X)).map((f) => f.id)).toEqual([done!.id]);
       await db.deleteFile(done!.id);
-      expect(await db.filesByTarget("/m/x")).toEqual([]);
+      expect(await db.filesByTarget(X)).toEqual([]);
       await db.dropFiles(a.id);
       expect(await db.files(a.id)).toEqual([]);
     });

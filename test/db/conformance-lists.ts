@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { Database, DownloadFilter } from "../../src/core/database.ts";
+import { knownTarget } from "../../src/core/target-path.ts";
 import type { Open } from "./conformance.ts";
 import { fileDraft, insert } from "./rows.ts";
 
@@ -122,7 +123,7 @@ export function listsSuite(open: Open): void {
         [..."abcdef"].map((path) =>
           fileDraft(row.id, path, {
             state: path === "c" ? "pending" : "done",
-            target: path === "f" ? null : `/models/${path}`,
+            target: path === "f" ? null : knownTarget(`/models/${path}`),
           }),
         ),
       );

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../../src/core/clock.ts";
 import type { Database, DownloadFilter } from "../../src/core/database.ts";
+import { knownTarget } from "../../src/core/target-path.ts";
 import { openDatabase } from "../../src/db/index.ts";
 import { draft, fileDraft, insert, recordingLog } from "./rows.ts";
 
@@ -106,7 +107,7 @@ describe("no statement reads a whole table", () => {
 /** Each method of the port once, with every filter. */
 async function everyMethod(db: Database): Promise<void> {
   const [a, b, c] = [await insert(db), await insert(db, { labels: { l: "x" } }), await insert(db)];
-  const [file] = await db.putFiles(a.id, [fileDraft(a.id, "x", { target: "/x" })]);
+  const [file] = await db.putFiles(a.id, [fileDraft(a.id, "x", { target: knownTarget("/x") })]);
   await db.insert(draft({ modelId: a.modelId }));
   await db.get(a.id);
   await db.byModelId("none");
@@ -135,7 +136,7 @@ async function everyMethod(db: Database): Promise<void> {
   await db.files(a.id);
   await db.file(file!.id);
   await db.updateFile(file!.id, { bytes: 1 });
-  await db.filesByTarget("/x");
+  await db.filesByTarget(knownTarget("/x"));
   await db.doneFiles({ limit: 1 });
   await db.saveWritten(
     [{ fileId: file!.id, receipts: [{ start: 0, length: 1 }] }],

@@ -9,25 +9,51 @@ import { tempDir } from "../support/temp.ts";
 import { noVolumes, Volume } from "../support/volume.ts";
 
 const MIB = 1 << 20;
+const SIZE = 8 * MIB;
 const hindrance = noVolumes();
 if (hindrance !== undefined) console.warn(`SKIPPED: faults of volumes on the executable: ${hindrance}`);
+
+/** `/{seed}.bin` for each seed at a slow origin, and a daemon whose `folder` is a small volume. */
+async function startWorld(folder: "models" | "home", ...seeds: number[]) {
+  await using made = new AsyncDisposableStack();
+  const resources = seeds.map((seed) => ({ path: `/${seed}.bin`, seed, size: SIZE }));
+  const origin = made.use(await startOrigin({ resources, ratePerConnection: MIB }));
+  const dir = made.use(tempDir("disk"));
+  const mounted = dir.at(folder);
+  mkdirSync(mounted);
+  mkdirSync(dir.at("store"));
+  const volume = made.use(await Volume.make(mounted, dir.at("store"), 100 * MIB));
+  const daemon = made.use(new Daemon({ dir: folder === "home" ? mounted : dir.path }));
+  await daemon.start(volume.enter);
+  const world = made.move();
+  return {
+    origin,
+    mounted,
+    volume,
+    daemon,
+    /** Starts one of the files; resolves with its id. */
+    begin: async (seed: number, more = {}) =>
+      (await daemon.begin({ url: origin.url(`/${seed}.bin`), sha256: sha256Of(seed, SIZE), ...more })).id,
+    waits: (id: string, reason: string) => daemon.until(id, (d) => d.waiting?.reason === reason),
+    has: (id: string, bytes = 0) => daemon.until(id, (d) => d.progress.downloaded_bytes > bytes),
+    /** Lets it come fast; resolves once it is completed and what is on the volume is what was asked for. */
+    async arrives(id: string, seed: number): Promise<void> {
+      origin.limits.ratePerConnection = 100 * MIB;
+      const done = await daemon.until(id, "completed");
+      const bytes = readFileSync(volume.seen(done.local_path as string));
+      expect(new Bun.CryptoHasher("sha256").update(bytes).digest("hex")).toBe(sha256Of(seed, SIZE));
+    },
+    [Symbol.asyncDispose]: () => world.disposeAsync(),
+  };
+}
 
 test.skipIf(hindrance !== undefined)(
   "F83 F84 F94 a start on a read-only volume is refused; what runs waits for its volume, says so, and goes on by itself",
   async () => {
-    const size = 8 * MIB;
-    await using origin = await startOrigin({
-      resources: [{ path: "/m.bin", seed: 5, size }],
-      ratePerConnection: MIB,
-    });
-    using dir = tempDir("disk");
-    mkdirSync(dir.at("models"));
-    mkdirSync(dir.at("store"));
-    await using volume = await Volume.make(dir.at("models"), dir.at("store"), 100 * MIB);
-    await using daemon = new Daemon({ dir: dir.path });
-    await daemon.start(volume.enter);
-    const { id } = await daemon.begin({ url: origin.url("/m.bin"), sha256: sha256Of(5, size) });
-    await daemon.until(id, ({ progress }) => progress.downloaded_bytes > 0);
+    await using world = await startWorld("models", 5);
+    const { origin, volume, daemon, mounted } = world;
+    const id = await world.begin(5);
+    await world.has(id);
     await daemon.must("POST", `/v1/downloads/${id}/pause`);
 
     expect(volume.remount("ro")).toBe(true);
@@ -35,19 +61,16 @@ test.skipIf(hindrance !== undefined)(
     expect([refused.status, refused.body.error.code]).toEqual([507, "read_only"]);
     expect(refused.body.error.message).toContain("the file system is read-only");
     await daemon.must("POST", `/v1/downloads/${id}/resume`);
-    const waiting = await daemon.until(id, (d) => d.waiting?.reason === "disk");
+    const waiting = await world.waits(id, "disk");
     expect([waiting.state, waiting.last_error?.code]).toEqual(["queued", "read_only"]);
 
     volume.detach();
-    const gone = await daemon.until(id, (d) => d.waiting?.reason === "volume");
+    const gone = await world.waits(id, "volume");
     expect([gone.state, gone.last_error?.code]).toEqual(["queued", "volume_gone"]);
-    expect(readdirSync(volume.seen(dir.at("models")))).toEqual([]);
+    expect(readdirSync(volume.seen(mounted))).toEqual([]);
 
     volume.attach();
-    origin.limits.ratePerConnection = 100 * MIB;
-    const done = await daemon.until(id, "completed");
-    const bytes = readFileSync(volume.seen(done.local_path as string));
-    expect(new Bun.CryptoHasher("sha256").update(bytes).digest("hex")).toBe(sha256Of(5, size));
+    await world.arrives(id, 5);
   },
   60_000,
 );
@@ -55,34 +78,19 @@ test.skipIf(hindrance !== undefined)(
 test.skipIf(hindrance !== undefined)(
   "F78 F79 F80 a volume that is full stops nobody from asking, and everything goes on once there is room",
   async () => {
-    const size = 8 * MIB;
-    await using origin = await startOrigin({
-      resources: [
-        { path: "/m.bin", seed: 6, size },
-        { path: "/second.bin", seed: 8, size },
-      ],
-      ratePerConnection: MIB,
-    });
-    using dir = tempDir("disk");
-    mkdirSync(dir.at("models"));
-    mkdirSync(dir.at("store"));
-    await using volume = await Volume.make(dir.at("models"), dir.at("store"), 100 * MIB);
-    await using daemon = new Daemon({ dir: dir.path });
-    await daemon.start(volume.enter);
-    const { id } = await daemon.begin({ url: origin.url("/m.bin"), sha256: sha256Of(6, size) });
-    await daemon.until(id, ({ progress }) => progress.downloaded_bytes > 0);
+    await using world = await startWorld("models", 6, 8);
+    const { volume, daemon } = world;
+    const id = await world.begin(6);
+    await world.has(id);
     volume.fill();
-    const waiting = await daemon.until(id, (d) => d.waiting?.reason === "disk");
+    const waiting = await world.waits(id, "disk");
     expect([waiting.state, waiting.last_error?.code]).toEqual(["queued", "no_space"]);
     expect(waiting.last_error?.message).toMatch(/full|Not enough space/);
-    const { id: other } = await daemon.begin({ url: origin.url("/second.bin") });
-    const second = await daemon.until(other, (d) => d.waiting?.reason === "disk");
+    const other = await world.begin(8);
+    const second = await world.waits(other, "disk");
     expect(second.progress.downloaded_bytes).toBe(0);
     volume.free();
-    origin.limits.ratePerConnection = 100 * MIB;
-    const done = await daemon.until(id, "completed");
-    const bytes = readFileSync(volume.seen(done.local_path as string));
-    expect(new Bun.CryptoHasher("sha256").update(bytes).digest("hex")).toBe(sha256Of(6, size));
+    await world.arrives(id, 6);
     await daemon.until(other, "completed");
   },
   60_000,
@@ -91,30 +99,18 @@ test.skipIf(hindrance !== undefined)(
 test.skipIf(hindrance !== undefined)(
   "F80 with the database on the full volume too, what waits says so, and can be paused and cancelled",
   async () => {
-    const size = 8 * MIB;
-    await using origin = await startOrigin({
-      resources: [1, 2].map((seed) => ({ path: `/${seed}.bin`, seed, size })),
-      ratePerConnection: MIB,
-    });
-    using dir = tempDir("disk");
-    mkdirSync(dir.at("home"));
-    mkdirSync(dir.at("store"));
-    await using volume = await Volume.make(dir.at("home"), dir.at("store"), 100 * MIB);
-    await using daemon = new Daemon({ dir: dir.at("home") });
-    await daemon.start(volume.enter);
-    for (const n of [1, 2]) await daemon.begin({ url: origin.url(`/${n}.bin`), model_id: `m${n}` });
-    for (const n of [1, 2]) await daemon.until(`m${n}`, ({ progress }) => progress.downloaded_bytes > 0);
+    await using world = await startWorld("home", 1, 2);
+    const { volume, daemon, mounted } = world;
+    for (const n of [1, 2]) await world.begin(n, { model_id: `m${n}` });
+    for (const n of [1, 2]) await world.has(`m${n}`);
     volume.fill();
-    for (const n of [1, 2]) await daemon.until(`m${n}`, (d) => d.waiting?.reason === "disk");
+    for (const n of [1, 2]) await world.waits(`m${n}`, "disk");
     expect((await daemon.must("POST", "/v1/downloads/m1/pause")).state).toBe("paused");
     expect((await daemon.must("POST", "/v1/downloads/m2/cancel")).state).toBe("cancelled");
     volume.free();
-    origin.limits.ratePerConnection = 100 * MIB;
     await daemon.must("POST", "/v1/downloads/m1/resume");
-    const done = await daemon.until("m1", "completed");
-    const bytes = readFileSync(volume.seen(done.local_path as string));
-    expect(new Bun.CryptoHasher("sha256").update(bytes).digest("hex")).toBe(sha256Of(1, size));
-    expect(readdirSync(volume.seen(join(dir.at("home"), "models")))).toEqual(["1.bin"]);
+    await world.arrives("m1", 1);
+    expect(readdirSync(volume.seen(join(mounted, "models")))).toEqual(["1.bin"]);
   },
   60_000,
 );
@@ -122,33 +118,21 @@ test.skipIf(hindrance !== undefined)(
 test.skipIf(hindrance !== undefined)(
   "F94 a volume that is not there at the start is waited for, and the folder in its place stays empty",
   async () => {
-    const size = 8 * MIB;
-    await using origin = await startOrigin({
-      resources: [{ path: "/m.bin", seed: 7, size }],
-      ratePerConnection: MIB,
-    });
-    using dir = tempDir("disk");
-    mkdirSync(dir.at("models"));
-    mkdirSync(dir.at("store"));
-    await using volume = await Volume.make(dir.at("models"), dir.at("store"), 100 * MIB);
-    await using daemon = new Daemon({ dir: dir.path });
-    await daemon.start(volume.enter);
-    const { id } = await daemon.begin({ url: origin.url("/m.bin"), sha256: sha256Of(7, size) });
-    await daemon.until(id, ({ progress }) => progress.downloaded_bytes > MIB);
+    await using world = await startWorld("models", 7);
+    const { origin, volume, daemon, mounted } = world;
+    const id = await world.begin(7);
+    await world.has(id, MIB);
     await daemon.stop();
     volume.detach();
     await daemon.start(volume.enter);
-    const gone = await daemon.until(id, (d) => d.waiting?.reason === "volume");
+    const gone = await world.waits(id, "volume");
     expect([gone.state, gone.last_error?.code]).toEqual(["queued", "volume_gone"]);
-    expect(readdirSync(volume.seen(dir.at("models")))).toEqual([]);
+    expect(readdirSync(volume.seen(mounted))).toEqual([]);
     const before = gone.progress.downloaded_bytes;
     expect(before).toBeGreaterThan(MIB / 2);
     volume.attach();
-    origin.limits.ratePerConnection = 100 * MIB;
-    const done = await daemon.until(id, "completed");
-    const bytes = readFileSync(volume.seen(done.local_path as string));
-    expect(new Bun.CryptoHasher("sha256").update(bytes).digest("hex")).toBe(sha256Of(7, size));
-    expect(origin.sent("/m.bin")).toBeLessThan(size + 4 * MIB);
+    await world.arrives(id, 7);
+    expect(origin.sent("/7.bin")).toBeLessThan(SIZE + 4 * MIB);
   },
   60_000,
 );

@@ -1,6 +1,8 @@
 import { describe, expect, test } from "bun:test";
+import { parseRemoteUrl } from "../../src/core/remote-url.ts";
 import { addressRules, allowList, reach } from "../../src/http/addresses.ts";
-import { parseUrl } from "../../src/http/url.ts";
+
+const parsed = (text: string): URL => new URL(parseRemoteUrl(text));
 
 test.each([
   ["8.8.8.8", "public"],
@@ -86,11 +88,11 @@ test.each([
   "http://192.168.0.1./",
   "http://10.0.0.1:8080/",
 ])("F166 F168 F169 %s is refused before anything is resolved", (url) => {
-  expect(codeOf(() => closed.checkHost(parseUrl(url)))).toBe("forbidden_address");
+  expect(codeOf(() => closed.checkHost(parsed(url)))).toBe("forbidden_address");
 });
 
 test("F166 one bad address among good ones condemns the name", () => {
-  const url = parseUrl("http://mixed.example/");
+  const url = parsed("http://mixed.example/");
   const good = { address: "8.8.8.8", family: 4 } as const;
   expect(codeOf(() => closed.checkAddresses(url, [good]))).toBeUndefined();
   expect(codeOf(() => closed.checkAddresses(url, [good, { address: "10.0.0.1", family: 4 }]))).toBe(
@@ -108,7 +110,7 @@ test("F167 metadata and link-local stay closed when private is open, allowed and
     "http://metadata.google.internal/",
     "http://[fd00:ec2::254]/",
   ])
-    expect(codeOf(() => rules.checkHost(parseUrl(url), true))).toBe("forbidden_address");
+    expect(codeOf(() => rules.checkHost(parsed(url), true))).toBe("forbidden_address");
 });
 
 test("F177 private targets open by permission: local use, operator's list, operator's own address", () => {
@@ -117,23 +119,23 @@ test("F177 private targets open by permission: local use, operator's list, opera
     allowAddresses: ["10.0.0.0/8", "mirror.lan", "fd12::/16"],
   });
   const private4 = [{ address: "192.168.7.7", family: 4 }] as const;
-  expect(codeOf(() => open.checkHost(parseUrl("http://127.0.0.1/")))).toBeUndefined();
-  expect(codeOf(() => listed.checkHost(parseUrl("http://10.9.9.9/")))).toBeUndefined();
-  expect(codeOf(() => listed.checkHost(parseUrl("http://[fd12::5]/")))).toBeUndefined();
-  expect(codeOf(() => listed.checkHost(parseUrl("http://11.9.9.9/")))).toBeUndefined();
-  expect(codeOf(() => listed.checkHost(parseUrl("http://192.168.7.7/")))).toBe("forbidden_address");
-  expect(codeOf(() => listed.checkAddresses(parseUrl("http://mirror.lan/"), private4))).toBeUndefined();
-  expect(codeOf(() => listed.checkAddresses(parseUrl("http://other.lan/"), private4))).toBe(
+  expect(codeOf(() => open.checkHost(parsed("http://127.0.0.1/")))).toBeUndefined();
+  expect(codeOf(() => listed.checkHost(parsed("http://10.9.9.9/")))).toBeUndefined();
+  expect(codeOf(() => listed.checkHost(parsed("http://[fd12::5]/")))).toBeUndefined();
+  expect(codeOf(() => listed.checkHost(parsed("http://11.9.9.9/")))).toBeUndefined();
+  expect(codeOf(() => listed.checkHost(parsed("http://192.168.7.7/")))).toBe("forbidden_address");
+  expect(codeOf(() => listed.checkAddresses(parsed("http://mirror.lan/"), private4))).toBeUndefined();
+  expect(codeOf(() => listed.checkAddresses(parsed("http://other.lan/"), private4))).toBe(
     "forbidden_address",
   );
-  expect(codeOf(() => closed.checkAddresses(parseUrl("http://other.lan/"), private4, true))).toBeUndefined();
+  expect(codeOf(() => closed.checkAddresses(parsed("http://other.lan/"), private4, true))).toBeUndefined();
 });
 
 describe("F175 our own listeners", () => {
   const refused = (listener: { host: string; port: number }, url: string): boolean =>
     codeOf(() =>
       addressRules({ allowPrivate: true, allowAddresses: [], ownPorts: () => [listener] }).checkHost(
-        parseUrl(url),
+        parsed(url),
         true,
       ),
     ) === "forbidden_address";
@@ -164,7 +166,7 @@ describe("F175 our own listeners", () => {
 test("F176 one text for every reason, naming the host and nothing else", () => {
   const textOf = (url: string): string => {
     try {
-      closed.checkHost(parseUrl(url));
+      closed.checkHost(parsed(url));
     } catch (error) {
       return (error as Error).message.replaceAll(new URL(url).hostname.replace(/\.$/, ""), "HOST");
     }

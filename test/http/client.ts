@@ -1,4 +1,5 @@
-import type { Clock, Log } from "../../src/core/ports.ts";
+import type { Clock, HttpRequest, HttpResponse, Log } from "../../src/core/ports.ts";
+import { parseRemoteUrl } from "../../src/core/remote-url.ts";
 import { createHttp, type HttpClient, type HttpOptions } from "../../src/http/index.ts";
 
 export const clock: Clock = {
@@ -8,9 +9,14 @@ export const clock: Clock = {
 };
 export const log: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
+/** Takes URLs as somebody wrote them, and checks them first as everybody has to. */
+export interface TestClient extends HttpClient {
+  request(request: Omit<HttpRequest, "url"> & { url: string }): Promise<HttpResponse>;
+}
+
 /** A client that may ask this machine, unless told otherwise. */
-export function client(options: Partial<HttpOptions> = {}): HttpClient {
-  return createHttp({
+export function client(options: Partial<HttpOptions> = {}): TestClient {
+  const http = createHttp({
     userAgent: "modelhaul-test/1",
     allowPrivate: true,
     allowAddresses: [],
@@ -18,6 +24,9 @@ export function client(options: Partial<HttpOptions> = {}): HttpClient {
     log,
     ...options,
   });
+  const request: TestClient["request"] = async ({ url, ...rest }) =>
+    http.request({ ...rest, url: parseRemoteUrl(url) });
+  return { ...http, request };
 }
 
 /** A resolver that knows just these names. */

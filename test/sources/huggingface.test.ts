@@ -52,7 +52,7 @@ describe("what a request chooses", () => {
       repoId: "acme/tiny-gguf",
       filename: "config.json",
     });
-    expect(files[0]?.digest).toEqual({
+    expect(files[0]?.digest).toEqual<unknown>({
       algorithm: "git-sha1",
       hex: hub.repo("acme/tiny-gguf").file("config.json").oid,
     });
@@ -182,9 +182,9 @@ describe("one commit for everything", () => {
     const list = sources(hub.endpoint);
     const one = { repoId: "acme/tiny-gguf", filename: "tiny-Q8_0.gguf" };
     const { sha256 } = hub.repo(one.repoId).file(one.filename);
-    expect((await resolve(list, { ...one, sha256: sha256.toUpperCase() })).files[0]?.digest?.hex).toBe(
-      sha256,
-    );
+    expect(
+      (await resolve(list, { ...one, sha256: sha256.toUpperCase() })).files[0]?.digest?.hex,
+    ).toBe<string>(sha256);
     expect(await failure(resolve(list, { ...one, sha256: "0".repeat(64) }))).toMatchObject({
       code: "checksum",
     });
@@ -358,7 +358,7 @@ describe("a hub that cannot be trusted", () => {
         "README.md",
       ]);
       const listing = await list[0]!.list!("acme/unsafe", undefined, context());
-      expect(listing.files.map((f) => f.path)).toEqual(["README.md"]);
+      expect(listing.files.map((f) => f.path)).toEqual<unknown>(["README.md"]);
       await hub.stop();
     }
   });

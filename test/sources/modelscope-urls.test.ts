@@ -83,7 +83,7 @@ describe("addresses", () => {
     );
     expect(mirror.accepts({ url: "http://10.1.2.3:8000/models/Qwen/Qwen3-0.6B" })).toBe(false);
     const { url, operator } = await mirror.locate(ref, { path: "m", locator: "api/v1/x" }, context());
-    expect([url, operator]).toEqual(["http://10.1.2.3:8000/ms/api/v1/x", true]);
+    expect([url, operator]).toEqual<unknown[]>(["http://10.1.2.3:8000/ms/api/v1/x", true]);
   });
 
   test("F35 the operator's token is for the operator's site only; a request's own goes where it asks", async () => {

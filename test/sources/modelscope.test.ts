@@ -72,7 +72,11 @@ describe("one commit for everything", () => {
     const bare = await resolve();
     expect(bare.commit).toBeUndefined();
     expect(bare.files.map(({ locator }) => pinOf(locator))).toEqual([second, first!, "master"]);
-    expect(bare.files.map(({ digest }) => digest?.hex ?? null)).toEqual(["a".repeat(64), null, null]);
+    expect(bare.files.map(({ digest }) => digest?.hex ?? null)).toEqual<unknown>([
+      "a".repeat(64),
+      null,
+      null,
+    ]);
   });
 
   test("tags and other branches, and a file as it was at them", async () => {

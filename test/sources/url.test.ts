@@ -119,7 +119,7 @@ describe("digests that servers promise", () => {
     await withOrigin();
     const wished = "ab".repeat(32);
     const set = { "Repr-Digest": `sha-256=:${b256}:` };
-    expect((await resolved([{ kind: "headers", set }], { sha256: wished })).digest?.hex).toBe(wished);
+    expect((await resolved([{ kind: "headers", set }], { sha256: wished })).digest?.hex).toBe<string>(wished);
     const hop: Fault = {
       kind: "respond",
       status: 302,
@@ -176,7 +176,7 @@ describe("F197 the name", () => {
       const bare = decodeURIComponent(path);
       await withOrigin({ resources: [{ path: bare, seed: 1, size: SIZE }] });
       const file = await resolved(header === undefined ? [] : disposition(header), request, path);
-      expect(file.path).toBe(wanted);
+      expect(file.path).toBe<string | undefined>(wanted);
     });
 });
 
@@ -221,7 +221,7 @@ describe("errors", () => {
       code: "unexpected_content",
       verdict: "final",
     });
-    expect((await resolved([], {}, "/index.html")).path).toBe("index.html");
+    expect((await resolved([], {}, "/index.html")).path).toBe<string | undefined>("index.html");
     const manifest = await resolve(sources(), { url: origin.url("/page") });
     expect(manifest.warnings?.[0]).toContain("web page");
   });

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { existsSync, mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import type { LayoutName, SourceRef } from "../../src/core/download.ts";
+import { knownTarget, targetIn } from "../../src/core/target-path.ts";
 import { numbered } from "../../src/storage/names.ts";
 import { failure, input, Place, store, type Wish } from "./support.ts";
 
@@ -36,12 +37,12 @@ describe("A18 names", () => {
     const of = (ref: Partial<SourceRef>, layout: LayoutName = "flat") =>
       place.storage().expected?.({ provider: "p", key: "k", url: "http://h/", ...ref }, layout);
     const repo = "acme/tiny";
-    expect(of({ repo, files: ["sub/m.gguf"] })).toBe(join(place.models, "acme/tiny/sub/m.gguf"));
-    expect(of({ repo })).toBe(join(place.models, "acme/tiny"));
-    expect(of({ repo, include: ["*.gguf"] })).toBe(join(place.models, "acme/tiny"));
-    expect(of({ filename: "m.gguf", files: ["m.gguf"] })).toBe(join(place.models, "m.gguf"));
+    expect(of({ repo, files: ["sub/m.gguf"] })).toBe(targetIn(place.models, "acme/tiny/sub/m.gguf"));
+    expect(of({ repo })).toBe(targetIn(place.models, "acme/tiny"));
+    expect(of({ repo, include: ["*.gguf"] })).toBe(targetIn(place.models, "acme/tiny"));
+    expect(of({ filename: "m.gguf", files: ["m.gguf"] })).toBe(targetIn(place.models, "m.gguf"));
     expect(of({ repo }, "hf-cache")).toBeNull();
-    expect(of({ filename: "m.gguf" }, "hf-cache")).toBe(join(place.models, "m.gguf"));
+    expect(of({ filename: "m.gguf" }, "hf-cache")).toBe(targetIn(place.models, "m.gguf"));
     expect([of({ repo: "../x" }), of({ repo, files: ["../x"] }), of({})]).toEqual([null, null, null]);
     expect(existsSync(place.models)).toBe(false);
   });
@@ -49,7 +50,7 @@ describe("A18 names", () => {
   test("the folder is what a many-file download shows", async () => {
     using place = new Place();
     const plan = await place.storage().plan(input([{ path: "a" }, { path: "b" }]));
-    expect(plan.localPath).toBe(join(place.models, "acme/tiny"));
+    expect(plan.localPath).toBe(targetIn(place.models, "acme/tiny"));
   });
 
   test("never over another download's file: the next number", async () => {
@@ -130,7 +131,7 @@ describe("A18 names", () => {
   ];
   for (const [path, wanted] of NUMBERED)
     test(`${path} -> ${wanted}`, () => {
-      expect(numbered(path, 2)).toBe(wanted);
+      expect(numbered(knownTarget(path), 2)).toBe(knownTarget(wanted));
     });
 });
 
@@ -209,12 +210,12 @@ describe("taking away", () => {
     const outside = join(place.dir, "precious");
     writeFileSync(outside, "x");
     for (const bad of [outside, join(place.models, "../precious"), place.models, "/etc/hostname"])
-      expect([bad, (await failure(storage.remove(bad))).code]).toEqual([bad, "invalid_path"]);
-    expect((await failure(storage.remove(join(place.models, "acme")))).code).toBe("invalid_path");
+      expect([bad, (await failure(storage.remove(knownTarget(bad)))).code]).toEqual([bad, "invalid_path"]);
+    expect((await failure(storage.remove(targetIn(place.models, "acme")))).code).toBe("invalid_path");
     mkdirSync(join(place.dir, "elsewhere"));
     writeFileSync(join(place.dir, "elsewhere/x"), "x");
     symlinkSync(join(place.dir, "elsewhere"), join(place.models, "way-out"));
-    expect((await failure(storage.remove(join(place.models, "way-out/x")))).code).toBe("invalid_path");
+    expect((await failure(storage.remove(targetIn(place.models, "way-out/x")))).code).toBe("invalid_path");
     await storage.remove(path!);
     await storage.remove(path!);
     expect(place.files().filter((f) => !f.includes("way-out"))).toEqual(["elsewhere/x", "precious"]);
@@ -227,6 +228,6 @@ describe("taking away", () => {
     const [path] = await store(storage, [{ path: "m.gguf", content: "12345" }]);
     expect(await storage.stat(path!)).toEqual({ exists: true, size: 5 });
     expect(await storage.stat(place.models)).toEqual({ exists: false, size: null });
-    expect(await storage.stat(join(path!, "below"))).toEqual({ exists: false, size: null });
+    expect(await storage.stat(targetIn(path!, "below"))).toEqual({ exists: false, size: null });
   });
 });

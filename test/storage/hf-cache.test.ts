@@ -14,14 +14,15 @@ import {
   writeFileSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
+import { targetIn } from "../../src/core/target-path.ts";
 import { pythonWithHub } from "../support/python.ts";
 import { COMMIT, failure, gitSha1, input, Place, sha256, store } from "./support.ts";
 
 const hub = { layout: "hf-cache" as const };
 const MODEL = { path: "q/m.gguf", content: "model bytes" };
 const CONFIG = { path: "config.json", content: "{}", digest: gitSha1("{}") };
-const folderOf = (place: Place) => join(place.cache, "models--acme--tiny");
-const snapshotOf = (place: Place, commit = COMMIT) => join(folderOf(place), "snapshots", commit);
+const folderOf = (place: Place) => targetIn(place.cache, "models--acme--tiny");
+const snapshotOf = (place: Place, commit = COMMIT) => targetIn(folderOf(place), "snapshots", commit);
 const OTHER = "f".repeat(40);
 
 describe("what is written", () => {
@@ -39,7 +40,7 @@ describe("what is written", () => {
         `models--acme--tiny/snapshots/${COMMIT}/q/m.gguf`,
       ].sort(),
     );
-    expect(paths).toEqual([join(snapshotOf(place), MODEL.path), join(snapshotOf(place), CONFIG.path)]);
+    expect(paths).toEqual([MODEL, CONFIG].map((it) => targetIn(snapshotOf(place), it.path)));
     expect(readlinkSync(paths[0]!)).toBe(`../../../blobs/${blobs.model}`);
     expect(readlinkSync(paths[1]!)).toBe(`../../blobs/${blobs.config}`);
     expect(readFileSync(paths[0]!, "utf8")).toBe(MODEL.content);
@@ -85,7 +86,7 @@ describe("what is written", () => {
   test("a plain URL has no place in this layout: it goes flat", async () => {
     using place = new Place();
     const [path] = await store(place.storage(), [{ path: "m.gguf" }], { ...hub, repo: null });
-    expect(path).toBe(join(place.models, "m.gguf"));
+    expect(path).toBe(targetIn(place.models, "m.gguf"));
   });
 
   test("F136 commits and revisions that are none are refused", async () => {
@@ -110,11 +111,11 @@ describe("what is there already", () => {
     await store(storage, [MODEL, CONFIG], hub);
     const again = await storage.plan(input([MODEL, CONFIG], { ...hub, id: "d2" }));
     expect([...again.present!]).toEqual([
-      [1, join(snapshotOf(place), MODEL.path)],
-      [2, join(snapshotOf(place), CONFIG.path)],
+      [1, targetIn(snapshotOf(place), MODEL.path)],
+      [2, targetIn(snapshotOf(place), CONFIG.path)],
     ]);
     const [path] = await store(storage, [MODEL], { ...hub, id: "d3", commit: OTHER });
-    expect(path).toBe(join(snapshotOf(place, OTHER), MODEL.path));
+    expect(path).toBe(targetIn(snapshotOf(place, OTHER), MODEL.path));
     expect(readFileSync(path!, "utf8")).toBe(MODEL.content);
     expect(readdirSync(join(folderOf(place), "blobs"))).toHaveLength(2);
   });
@@ -215,7 +216,7 @@ describe("taking away", () => {
     const precious = join(place.dir, "precious");
     writeFileSync(precious, "x");
     symlinkSync(precious, join(snapshotOf(place), "odd"));
-    await storage.remove(join(snapshotOf(place), "odd"));
+    await storage.remove(targetIn(snapshotOf(place), "odd"));
     expect(readFileSync(precious, "utf8")).toBe("x");
   });
 });

@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { chmodSync, mkdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Storage, Target } from "../../src/core/ports.ts";
+import { targetIn } from "../../src/core/target-path.ts";
 import { failure, input, Place, sha256, type Wish } from "./support.ts";
 
 const blob = (content: string): string => `blobs/sha256-${sha256(content).hex}`;
@@ -113,9 +114,9 @@ test("a name that differs only in case from one that is there is that one", asyn
   const storage = place.storage();
   await pull(storage, model("hf.co/Acme/Tiny-GGUF/Q4_K_M", ["a"]));
   const again = await storage.plan(input(model("hf.co/acme/tiny-gguf/q4_k_m", ["a"]), rest("download-2")));
-  expect(again.targets.get(2)?.path).toBe(join(place.ollama, "manifests/hf.co/Acme/Tiny-GGUF/Q4_K_M"));
+  expect(again.targets.get(2)?.path).toBe(targetIn(place.ollama, "manifests/hf.co/Acme/Tiny-GGUF/Q4_K_M"));
   const other = await storage.plan(input(model("hf.co/acme/tiny-gguf/q8_0", ["a"]), rest("download-3")));
-  expect(other.targets.get(2)?.path).toBe(join(place.ollama, "manifests/hf.co/Acme/Tiny-GGUF/q8_0"));
+  expect(other.targets.get(2)?.path).toBe(targetIn(place.ollama, "manifests/hf.co/Acme/Tiny-GGUF/q8_0"));
 });
 
 test("a host with a port is a folder of that name", async () => {
@@ -159,7 +160,7 @@ test("removing a manifest removes the blobs that no other one names, and only th
   const [one, two] = [model(NAME, ["mine", "shared"]), model("hf.co/a/b/latest", ["yours", "shared"])];
   await pull(storage, one);
   await pull(storage, two, "download-2");
-  const path = (wish: Wish | undefined) => join(place.ollama, wish!.path);
+  const path = (wish: Wish | undefined) => targetIn(place.ollama, wish!.path);
   // A blob that a model still needs stays, in whatever order they go.
   await storage.remove(path(one[1]));
   expect(place.files(place.ollama)).toContain(blob("shared"));
@@ -177,10 +178,10 @@ test("while a manifest cannot be read no blob is removed", async () => {
   await pull(storage, wishes);
   mkdirSync(join(place.ollama, LIBRARY, "broken"), { recursive: true });
   writeFileSync(join(place.ollama, LIBRARY, "broken", "latest"), "{ cut");
-  await storage.remove(join(place.ollama, wishes[1]!.path));
+  await storage.remove(targetIn(place.ollama, wishes[1]!.path));
   expect(place.files(place.ollama)).toEqual([blob("weights"), `${LIBRARY}/broken/latest`]);
   rmSync(join(place.ollama, LIBRARY, "broken"), { recursive: true });
-  await storage.remove(join(place.ollama, blob("weights")));
+  await storage.remove(targetIn(place.ollama, blob("weights")));
   expect(place.files(place.ollama)).toEqual([]);
 });
 
@@ -194,7 +195,7 @@ test("a manifest is named and a blob removed one after the other: never a model 
   // Both at the same moment: either the blob stays, or the second model is not there.
   const [sealed] = await Promise.allSettled([
     put(storage, plan.targets.get(3)!, two[2]!.content!),
-    storage.remove(join(place.ollama, one[2]!.path)),
+    storage.remove(targetIn(place.ollama, one[2]!.path)),
   ]);
   const files = place.files(place.ollama).filter((path) => !path.endsWith(".part"));
   expect(files.includes(blob("shared"))).toBe(sealed!.status === "fulfilled");
@@ -222,6 +223,6 @@ test("the free space and the size of the models directory are known to storage",
   expect(modelsBytes).toBe(
     place.files(place.ollama).reduce((sum, path) => sum + statSync(join(place.ollama, path)).size, 0),
   );
-  const reservation = await storage.reserve(join(place.ollama, blob("x")), 1000);
+  const reservation = await storage.reserve(targetIn(place.ollama, blob("x")), 1000);
   reservation.release();
 });

@@ -15,6 +15,7 @@ import {
 } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Storage, Target } from "../../src/core/ports.ts";
+import { knownTarget, targetIn } from "../../src/core/target-path.ts";
 import { systemDisk } from "../../src/storage/disk.ts";
 import { failure, input, Place } from "./support.ts";
 
@@ -219,12 +220,15 @@ describe("the final name", () => {
       console.warn("SKIPPED F95: /dev/shm is no other file system here");
       return;
     }
-    const remote = join(shm, `modelhaul-${process.pid}`);
+    const remote = knownTarget(join(shm, `modelhaul-${process.pid}`));
     mkdirSync(remote);
     try {
       const storage = place.storage({ hfCacheDir: remote });
       mkdirSync(place.models, { recursive: true });
-      const at = { partial: join(remote, "m.gguf.x.part"), path: join(place.models, "m.gguf") };
+      const at = {
+        partial: targetIn(remote, "m.gguf.x.part"),
+        path: targetIn(place.models, "m.gguf"),
+      };
       const part = await storage.open(at);
       await part.write(0, [Buffer.from("far away")]);
       await storage.commit(at, part);

@@ -1,7 +1,6 @@
 import { expect, test } from "bun:test";
 import { statSync } from "node:fs";
 import { realpath } from "node:fs/promises";
-import { join } from "node:path";
 import { systemDisk } from "../../src/storage/disk.ts";
 import { DiskPart } from "../../src/storage/part-file.ts";
 import { tempDir } from "../support/temp.ts";
@@ -12,7 +11,7 @@ test.skipIf(process.platform !== "linux")(
   "room is made ahead of the writes, and the length still says how far they came (F88)",
   async () => {
     using dir = tempDir("room");
-    const path = join(dir.path, "x.part");
+    const path = dir.at("x.part");
     const part = await DiskPart.open(systemDisk, path, await realpath(dir.path));
     part.expect(100 * MIB);
     await part.write(0, [new Uint8Array(MIB)]);
@@ -29,7 +28,7 @@ test.skipIf(process.platform !== "linux")(
 
 test("a small file, or one whose size nobody knows, takes only what is written", async () => {
   using dir = tempDir("room");
-  const path = join(dir.path, "x.part");
+  const path = dir.at("x.part");
   const part = await DiskPart.open(systemDisk, path, await realpath(dir.path));
   part.expect(MIB);
   await part.write(0, [new Uint8Array(4096)]);

@@ -1,12 +1,12 @@
 import { expect, test } from "bun:test";
 import { statfsSync } from "node:fs";
-import { join } from "node:path";
+import { targetIn } from "../../src/core/target-path.ts";
 import { failure, input, Place, store } from "./support.ts";
 
 test("F78 reservations of all downloads count together, and end", async () => {
   using place = new Place();
   const storage = place.storage();
-  const path = join(place.models, "acme/m.gguf");
+  const path = targetIn(place.models, "acme/m.gguf");
   const { bavail, bsize } = statfsSync(place.dir);
   const most = bavail * bsize;
   const first = await storage.reserve(path, Math.floor(most * 0.6));
@@ -29,13 +29,15 @@ test("two that ask at the same moment do not both get the last room", async () =
   const storage = place.storage();
   const { bavail, bsize } = statfsSync(place.dir);
   const big = Math.floor(bavail * bsize * 0.6);
-  const asked = await Promise.allSettled([1, 2, 3].map(() => storage.reserve(join(place.models, "m"), big)));
+  const asked = await Promise.allSettled(
+    [1, 2, 3].map(() => storage.reserve(targetIn(place.models, "m"), big)),
+  );
   expect(asked.filter((it) => it.status === "fulfilled")).toHaveLength(1);
 });
 
 test("what is always kept free is not given away", async () => {
   using place = new Place();
-  const path = join(place.models, "m");
+  const path = targetIn(place.models, "m");
   const free = await place.storage().free(path);
   const kept = place.storage({ minFreeBytes: Number.MAX_SAFE_INTEGER });
   expect(free).toBeGreaterThan(0);

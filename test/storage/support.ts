@@ -1,9 +1,10 @@
 import { mkdtempSync, readdirSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Digest, LayoutName } from "../../src/core/download.ts";
+import { type Digest, knownDigest, type LayoutName } from "../../src/core/download.ts";
 import type { DownloadError } from "../../src/core/errors.ts";
 import type { PlanInput, Storage } from "../../src/core/ports.ts";
+import { knownTarget, type TargetPath, targetIn } from "../../src/core/target-path.ts";
 import { createStorage, type StorageOptions } from "../../src/storage/index.ts";
 import { clock, log } from "../http/client.ts";
 
@@ -11,10 +12,10 @@ export { clock, log };
 
 /** A directory of its own with storage in it. `using` removes it. */
 export class Place implements Disposable {
-  readonly dir = realpathSync(mkdtempSync(join(tmpdir(), "modelhaul-storage-")));
-  readonly models = join(this.dir, "models");
-  readonly cache = join(this.dir, "hub");
-  readonly ollama = join(this.dir, "ollama");
+  readonly dir = knownTarget(realpathSync(mkdtempSync(join(tmpdir(), "modelhaul-storage-"))));
+  readonly models = targetIn(this.dir, "models");
+  readonly cache = targetIn(this.dir, "hub");
+  readonly ollama = targetIn(this.dir, "ollama");
 
   storage(options: Partial<StorageOptions> = {}): Storage {
     return createStorage({
@@ -29,7 +30,7 @@ export class Place implements Disposable {
   }
 
   /** All files and links below a folder, sorted. */
-  files(folder = this.dir): string[] {
+  files(folder: string = this.dir): string[] {
     return readdirSync(folder, { recursive: true, withFileTypes: true })
       .filter((entry) => !entry.isDirectory())
       .map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1))
@@ -42,14 +43,13 @@ export class Place implements Disposable {
 }
 
 export const COMMIT = "0123456789abcdef0123456789abcdef01234567";
-export const sha256 = (text: string): Digest => ({
-  algorithm: "sha256",
-  hex: new Bun.CryptoHasher("sha256").update(text).digest("hex"),
-});
-export const gitSha1 = (text: string): Digest => ({
-  algorithm: "git-sha1",
-  hex: new Bun.CryptoHasher("sha1").update(`blob ${Buffer.byteLength(text)}\0${text}`).digest("hex"),
-});
+export const sha256 = (text: string): Digest =>
+  knownDigest({ algorithm: "sha256", hex: new Bun.CryptoHasher("sha256").update(text).digest("hex") });
+export const gitSha1 = (text: string): Digest =>
+  knownDigest({
+    algorithm: "git-sha1",
+    hex: new Bun.CryptoHasher("sha1").update(`blob ${Buffer.byteLength(text)}\0${text}`).digest("hex"),
+  });
 
 export interface Wish {
   path: string;
@@ -84,7 +84,7 @@ export function input(
       path,
       size: size === undefined ? Buffer.byteLength(content) : size,
       digest: digest === undefined ? sha256(content) : digest,
-      target,
+      target: target === null ? null : knownTarget(target),
     })),
     taken: async () => false,
     ...more,
@@ -96,10 +96,10 @@ export async function store(
   storage: Storage,
   wishes: readonly Wish[],
   rest: Parameters<typeof input>[1] = {},
-): Promise<string[]> {
+): Promise<TargetPath[]> {
   const asked = input(wishes, rest);
   const plan = await storage.plan(asked);
-  const paths: string[] = [];
+  const paths: TargetPath[] = [];
   for (const [i, { path, content = path }] of wishes.entries()) {
     const target = plan.targets.get(i + 1)!;
     if (!plan.present?.has(i + 1)) {

@@ -127,7 +127,7 @@ describe("addresses", () => {
 
   test("another loopback address is bound alone", async () => {
     await serve({ host: "127.0.0.3" });
-    expect(origin.url("/a b/ü")).toBe(`http://127.0.0.3:${origin.port}/a%20b/%C3%BC`);
+    expect(origin.url("/a b/ü")).toBe<string>(`http://127.0.0.3:${origin.port}/a%20b/%C3%BC`);
     expect((await rawRequest(origin.port, getText("/m.bin"), { host: "127.0.0.3" })).status).toBe(200);
     await expect(RawClient.connect(origin.port)).rejects.toThrow();
   });

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { parseRemoteUrl, type RemoteUrl } from "../../src/core/remote-url.ts";
 import { sha256 } from "./bytes.ts";
 import type { Fault } from "./origin/faults.ts";
 import type { LoggedRequest, Stats } from "./origin/log.ts";
@@ -46,9 +47,9 @@ export interface Origin extends AsyncDisposable {
   /** All requests so far, in the order of arrival. Entries go on changing while they are answered. */
   readonly log: readonly LoggedRequest[];
   /** The address of a decoded path. */
-  url(path: string): string;
+  url(path: string): RemoteUrl;
   /** An address that opens a `signed` resource for so long (an hour). */
-  sign(path: string, ttlMs?: number): string;
+  sign(path: string, ttlMs?: number): RemoteUrl;
   /** Makes every link signed so far look expired. */
   expireLinks(): void;
   /** Declares a resource, or replaces it. */
@@ -115,7 +116,8 @@ function asOrigin(server: OriginServer, host: string, ca: string | undefined): O
   const caOnDisk = ca === undefined ? undefined : writeCa(ca);
   const authority = `${host.includes(":") ? `[${host}]` : host}:${server.port}`;
   const base = `${ca === undefined ? "http" : "https"}://${authority}`;
-  const url = (path: string): string => base + path.split("/").map(encodeURIComponent).join("/");
+  const url = (path: string): RemoteUrl =>
+    parseRemoteUrl(base + path.split("/").map(encodeURIComponent).join("/"));
   const requests = (path = "*", method?: string): LoggedRequest[] =>
     server.log.requests.filter((it) => fits(path, it.path) && (method === undefined || it.method === method));
   const stop = async (): Promise<void> => {
@@ -132,7 +134,7 @@ function asOrigin(server: OriginServer, host: string, ca: string | undefined): O
     stats: server.log.stats,
     log: server.log.requests,
     url,
-    sign: (path, ttlMs = 3_600_000) => `${url(path)}?${server.signer.sign(path, ttlMs)}`,
+    sign: (path, ttlMs = 3_600_000) => parseRemoteUrl(`${url(path)}?${server.signer.sign(path, ttlMs)}`),
     expireLinks: () => server.signer.expireAll(),
     put: (resource) => void server.resources.set(resource.path, resource),
     drop: (path) => void server.resources.delete(path),

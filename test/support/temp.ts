@@ -1,12 +1,13 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { knownTarget, type TargetPath } from "../../src/core/target-path.ts";
 
 /** A directory that goes away with the block: `using dir = tempDir()`. */
 export interface TempDir extends Disposable {
   readonly path: string;
   /** A path below it. */
-  at(...parts: string[]): string;
+  at(...parts: string[]): TargetPath;
   remove(): void;
 }
 
@@ -23,7 +24,12 @@ export function tempDir(name = "test", parent = tmpdir()): TempDir {
     open.delete(dir);
     rmSync(path, { recursive: true, force: true });
   };
-  const dir: TempDir = { path, at: (...parts) => join(path, ...parts), remove, [Symbol.dispose]: remove };
+  const dir: TempDir = {
+    path,
+    at: (...parts) => knownTarget(join(path, ...parts)),
+    remove,
+    [Symbol.dispose]: remove,
+  };
   open.add(dir);
   return dir;
 }

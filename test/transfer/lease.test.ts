@@ -1,14 +1,15 @@
 import { expect, test } from "bun:test";
 import type { FetchRequest } from "../../src/core/ports.ts";
+import { parseRemoteUrl } from "../../src/core/remote-url.ts";
 import { Lease } from "../../src/transfer/lease.ts";
 
 const hub: FetchRequest = {
-  url: "https://hub.example/m/resolve/f",
+  url: parseRemoteUrl("https://hub.example/m/resolve/f"),
   headers: { "x-own": "1" },
   credentials: { origin: "https://hub.example", headers: { authorization: "Bearer t" } },
 };
-const hop = (url: string) => ({ url, status: 302, headers: new Headers() });
-const led = (url: string, ...hops: string[]) => ({ url, hops: hops.map(hop) });
+const hop = (url: string) => ({ url: parseRemoteUrl(url), status: 302, headers: new Headers() });
+const led = (url: string, ...hops: string[]) => ({ url: parseRemoteUrl(url), hops: hops.map(hop) });
 
 function lease(...requests: FetchRequest[]): { lease: Lease; asked: () => number } {
   let asked = 0;
@@ -23,7 +24,11 @@ test("one finds the way, the others go straight to where it led", async () => {
   expect(leader).toMatchObject({ request: hub, leader: true });
   it.settle(leader, led("https://cdn.example/f?sig=1", hub.url));
   for (const other of await Promise.all(others))
-    expect(other).toEqual({ request: { url: "https://cdn.example/f?sig=1" }, version: 1, leader: false });
+    expect(other).toEqual({
+      request: { url: parseRemoteUrl("https://cdn.example/f?sig=1") },
+      version: 1,
+      leader: false,
+    });
   expect(asked()).toBe(1);
 });
 
@@ -37,7 +42,7 @@ test("without an answer the next one leads, with the same request", async () => 
 });
 
 test("F40 an expired address is asked for once for all", async () => {
-  const { lease: it, asked } = lease(hub, { url: "https://hub.example/again" });
+  const { lease: it, asked } = lease(hub, { url: parseRemoteUrl("https://hub.example/again") });
   const first = await it.take();
   it.settle(first, led("https://cdn.example/f?sig=1", hub.url));
   expect([it.expire(first.version), it.expire(first.version), it.expire(first.version)]).toEqual([

@@ -12,7 +12,14 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../../src/core/clock.ts";
-import type { Bottleneck, Digest, Receipt, Validator } from "../../src/core/download.ts";
+import {
+  type Bottleneck,
+  type Digest,
+  knownDigest,
+  type Receipt,
+  type UncheckedDigest,
+  type Validator,
+} from "../../src/core/download.ts";
 import { DownloadError } from "../../src/core/errors.ts";
 import type {
   Digests,
@@ -25,6 +32,8 @@ import type {
   TransferObserver,
   TransferResult,
 } from "../../src/core/ports.ts";
+import { parseRemoteUrl } from "../../src/core/remote-url.ts";
+import { knownTarget } from "../../src/core/target-path.ts";
 import { systemDisk } from "../../src/storage/disk.ts";
 import { DiskPart } from "../../src/storage/part-file.ts";
 import { createTransfer, type TransferOptions } from "../../src/transfer/index.ts";
@@ -131,7 +140,7 @@ export interface FetchOptions {
   locate?: () => Promise<FetchRequest>;
   label?: string;
   size?: number | null;
-  digest?: Digest | string | null;
+  digest?: UncheckedDigest | string | null;
   validator?: Validator | null;
   receipts?: readonly Receipt[];
   explain?: TransferJob["explain"];
@@ -158,12 +167,14 @@ export async function fetchOne(rig: Rig, options: FetchOptions): Promise<Fetched
   const witness = options.witness ?? new Witness();
   const path = join(rig.dir, options.name ?? `f${++counter}.part`);
   if (options.partial) writeFileSync(path, options.partial, { mode: 0o600 });
-  const opened = await DiskPart.open(systemDisk, path, rig.dir);
+  const opened = await DiskPart.open(systemDisk, knownTarget(path), rig.dir);
   const part = options.wrap?.(opened) ?? opened;
   const digest: Digest | null =
     typeof options.digest === "string"
-      ? { algorithm: "sha256", hex: options.digest }
-      : (options.digest ?? null);
+      ? knownDigest({ algorithm: "sha256", hex: options.digest })
+      : options.digest
+        ? knownDigest(options.digest)
+        : null;
   const job: TransferJob = {
     downloadId: options.downloadId ?? "d",
     label: options.label ?? "model.bin",
@@ -172,7 +183,7 @@ export async function fetchOne(rig: Rig, options: FetchOptions): Promise<Fetched
     validator: options.validator ?? null,
     receipts: options.receipts ?? [],
     part,
-    locate: options.locate ?? (async () => ({ url: options.url })),
+    locate: options.locate ?? (async () => ({ url: parseRemoteUrl(options.url) })),
     observer: witness,
     signal: options.signal ?? new AbortController().signal,
     ...(options.explain ? { explain: options.explain } : {}),

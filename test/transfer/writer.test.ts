@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { DownloadError } from "../../src/core/errors.ts";
 import type { PartFile } from "../../src/core/ports.ts";
+import { knownTarget } from "../../src/core/target-path.ts";
 import { BatchWriter, type Written } from "../../src/transfer/writer.ts";
 import { TestClock } from "../support/clock.ts";
 
@@ -9,7 +10,7 @@ function slowPart() {
   const writes: { position: number; length: number; done: () => void; fail: (error: Error) => void }[] = [];
   const bytes = new Uint8Array(1000);
   const part: PartFile = {
-    path: "/p",
+    path: knownTarget("/p"),
     initialLength: 0,
     write(position, chunks) {
       const { promise, resolve, reject } = Promise.withResolvers<void>();

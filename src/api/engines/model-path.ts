@@ -1,6 +1,7 @@
 import type { EngineOrigin } from "../../core/downloads.ts";
 import { publicUrl } from "../../core/redact.ts";
 import { parseRef } from "../../core/reference.ts";
+import type { TargetPath } from "../../core/target-path.ts";
 import { noSuchPath, notAUrl } from "./refusals.ts";
 
 /** `scheme://…`, and `http:` however it goes on. */
@@ -18,7 +19,7 @@ export const hasScheme = (path: string): boolean => URL_LIKE.test(path);
  */
 export async function readModelPath(
   path: string,
-  locate: (path: string) => Promise<string | undefined>,
+  locate: (path: string) => Promise<TargetPath | undefined>,
 ): Promise<EngineOrigin> {
   if (hasScheme(path)) {
     if (/^https?:\/\/[^/]/i.test(path)) return { request: { url: path } };

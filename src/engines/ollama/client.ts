@@ -1,5 +1,6 @@
 import { DownloadError, toDownloadError } from "../../core/errors.ts";
 import type { Http, HttpRequest, HttpResponse } from "../../core/ports.ts";
+import { parseRemoteUrl } from "../../core/remote-url.ts";
 
 /** A model of hundreds of GB is copied, and then written anew, before the daemon answers. */
 const LONG_MS = 12 * 3_600_000;
@@ -38,12 +39,12 @@ export class OllamaClient {
   /** Brings a file into its blobs, unless it is there. */
   async upload(file: string, digest: string, signal: AbortSignal): Promise<void> {
     const path = `/api/blobs/${digest}`;
-    const known = await this.#ask({ method: "HEAD", url: path, signal, headerTimeoutMs: SHORT_MS });
+    const known = await this.#ask({ method: "HEAD", path, signal, headerTimeoutMs: SHORT_MS });
     if (known.status === 200) return;
     const body = Bun.file(file, { type: "application/octet-stream" });
     const { status, text } = await this.#ask({
       method: "POST",
-      url: path,
+      path,
       body,
       signal,
       headerTimeoutMs: LONG_MS,
@@ -70,19 +71,19 @@ export class OllamaClient {
 
   #json(
     method: "POST" | "DELETE",
-    url: string,
+    path: string,
     body: object,
     headerTimeoutMs: number,
     signal?: AbortSignal,
   ): Promise<Answer> {
     const headers = { "Content-Type": "application/json" };
-    const request = { method, url, headers, body: JSON.stringify(body), headerTimeoutMs };
+    const request = { method, path, headers, body: JSON.stringify(body), headerTimeoutMs };
     return this.#ask({ ...request, ...(signal && { signal }) });
   }
 
-  async #ask(request: HttpRequest): Promise<Answer> {
+  async #ask({ path, ...request }: Omit<HttpRequest, "url"> & { path: string }): Promise<Answer> {
     try {
-      const url = `${this.#url}${request.url}`;
+      const url = parseRemoteUrl(`${this.#url}${path}`);
       const limits = { operator: true, connectTimeoutMs: CONNECT_MS } as const;
       const response = await this.#http.request({ ...request, ...limits, url });
       return { status: response.status, text: await textOf(response) };

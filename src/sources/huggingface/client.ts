@@ -2,6 +2,7 @@ import { listFiles, modelInfo, pathsInfo } from "@huggingface/hub";
 import { type Digest, parseDigest } from "../../core/download.ts";
 import { DownloadError, toDownloadError } from "../../core/errors.ts";
 import type { Clock, Credentials, Http } from "../../core/ports.ts";
+import { parseRemoteUrl } from "../../core/remote-url.ts";
 import { isMlxCard } from "../mlx/signs.ts";
 import { hubError, type Subject } from "./errors.ts";
 import { isRepoId } from "./reference.ts";
@@ -125,7 +126,7 @@ export class HubClient {
 
   async #ask({ credentials, signal }: Call, url: string, body?: string) {
     const response = await this.#http.request({
-      url,
+      url: parseRemoteUrl(url),
       method: body === undefined ? "GET" : "POST",
       headers: {
         Accept: "application/json",

@@ -1,6 +1,7 @@
 import { type Digest, parseDigest } from "../../core/download.ts";
 import { DownloadError } from "../../core/errors.ts";
 import type { Clock, Credentials, Http } from "../../core/ports.ts";
+import { parseRemoteUrl } from "../../core/remote-url.ts";
 import { isMlxCard } from "../mlx/signs.ts";
 import type { Site } from "./address.ts";
 import { malformed, noRevision, readSaid, type Subject, siteError } from "./errors.ts";
@@ -127,7 +128,7 @@ export class SiteClient {
   async #data(call: Call, rest: string): Promise<unknown> {
     const { site, subject, credentials, signal } = call;
     const response = await this.http.request({
-      url: `${site.base}/api/v1/models/${subject.repo}${rest}`,
+      url: parseRemoteUrl(`${site.base}/api/v1/models/${subject.repo}${rest}`),
       headers: { Accept: "application/json" },
       ...(credentials ? { credentials } : {}),
       signal,

@@ -1,3 +1,4 @@
+import { type RemoteUrl, remoteUrlOf } from "../../core/remote-url.ts";
 /** What a registry asks for before it answers (RFC 6750 §3 with the parameters of Docker's token servers). */
 export interface Challenge {
   realm: URL;
@@ -26,9 +27,9 @@ export function parseChallenge(header: string | null, registry: URL): Challenge 
 }
 
 /** Where the token is to be had. */
-export function tokenUrl({ realm, service, scopes }: Challenge): string {
+export function tokenUrl({ realm, service, scopes }: Challenge): RemoteUrl {
   const url = new URL(realm);
   if (service !== undefined) url.searchParams.append("service", service);
   for (const scope of scopes) url.searchParams.append("scope", scope);
-  return url.href;
+  return remoteUrlOf(url);
 }

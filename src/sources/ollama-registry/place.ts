@@ -1,4 +1,5 @@
 import type { SourceRef } from "../../core/download.ts";
+import { parseRemoteUrl, type RemoteUrl } from "../../core/remote-url.ts";
 import { DEFAULT_HOST, type ModelName, parseModelName, shortName } from "./name.ts";
 
 /** A model, and the server that is asked for it. */
@@ -27,5 +28,5 @@ export function placeOf(ref: Pick<SourceRef, "repo" | "revision" | "baseUrl">, r
 }
 
 /** Address below the model's own path, as the registry protocol has it (protocols/ollama.md §5.1, §5.2). */
-export const urlOf = ({ base, name }: Place, kind: "manifests" | "blobs", what: string): string =>
-  `${base}/v2/${name.namespace}/${name.model}/${kind}/${what}`;
+export const urlOf = ({ base, name }: Place, kind: "manifests" | "blobs", what: string): RemoteUrl =>
+  parseRemoteUrl(`${base}/v2/${name.namespace}/${name.model}/${kind}/${what}`);

@@ -7,6 +7,7 @@ import type {
   Http,
   HttpResponse,
 } from "../../core/ports.ts";
+import { parseRemoteUrl } from "../../core/remote-url.ts";
 import { statusError } from "../status.ts";
 import { daemonError, harmless, type Subject, unreachable } from "./errors.ts";
 import { type PullLine, readLines } from "./lines.ts";
@@ -77,7 +78,7 @@ async function ask(
 ): Promise<HttpResponse> {
   try {
     return await http.request({
-      url: `${server}/api/pull`,
+      url: parseRemoteUrl(`${server}/api/pull`),
       method: "POST",
       headers: { "Content-Type": "application/json", Accept: "application/x-ndjson" },
       // `name` is what older servers know.

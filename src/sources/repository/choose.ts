@@ -1,6 +1,6 @@
-import type { Digest, SourceRef } from "../../core/download.ts";
+import { type Digest, knownDigest, type SourceRef } from "../../core/download.ts";
 import { DownloadError } from "../../core/errors.ts";
-import { parseRepoPath, showName } from "../../core/paths.ts";
+import { parseRepoPath, type RepoPath, showName } from "../../core/paths.ts";
 import type { Manifest, RemoteFile } from "../../core/ports.ts";
 import { quantizationOf, shardOf } from "../gguf-names.ts";
 import { compilePatterns } from "../patterns.ts";
@@ -66,12 +66,13 @@ export function manifest<E extends RepoEntry>(
 /** The client's own digest counts first; where hub and client promise different content nothing could ever fit. */
 function promised(ref: SourceRef, entry: RepoEntry): Digest | null {
   if (!ref.digest) return entry.digest;
-  if (entry.digest?.algorithm === "sha256" && entry.digest.hex !== ref.digest.hex)
+  const wanted = knownDigest(ref.digest);
+  if (entry.digest?.algorithm === "sha256" && entry.digest.hex !== wanted.hex)
     throw new DownloadError(
       "checksum",
-      `${entry.path}: the hub has content with SHA-256 ${entry.digest.hex}, not ${ref.digest.hex} as asked for.`,
+      `${entry.path}: the hub has content with SHA-256 ${entry.digest.hex}, not ${wanted.hex} as asked for.`,
     );
-  return ref.digest;
+  return wanted;
 }
 
 /** The files as pickers show them. Names that could not be downloaded anyway are not offered. */
@@ -79,7 +80,7 @@ export function remoteFiles(entries: readonly RepoEntry[]): RemoteFile[] {
   return entries.filter(isSafe).map(remoteFile);
 }
 
-function isSafe(entry: RepoEntry): boolean {
+function isSafe(entry: RepoEntry): entry is RepoEntry & { path: RepoPath } {
   try {
     return parseRepoPath(entry.path) === entry.path;
   } catch {
@@ -87,7 +88,7 @@ function isSafe(entry: RepoEntry): boolean {
   }
 }
 
-function remoteFile({ path, size, digest }: RepoEntry): RemoteFile {
+function remoteFile({ path, size, digest }: RepoEntry & { path: RepoPath }): RemoteFile {
   const shard = shardOf(path);
   return {
     path,

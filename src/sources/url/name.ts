@@ -1,11 +1,11 @@
 import { parse } from "content-disposition";
-import { sanitizeFileName } from "../../core/paths.ts";
+import { type RepoPath, sanitizeFileName } from "../../core/paths.ts";
 
 /** The name for a download that nothing names. */
 export const NAMELESS = "download";
 
 /** The last component of a URL's path as a safe file name, or null. */
-export function nameFromUrl(url: URL): string | null {
+export function nameFromUrl(url: URL): RepoPath | null {
   const last = url.pathname.split("/").at(-1) ?? "";
   try {
     return sanitizeFileName(decodeURIComponent(last));
@@ -15,7 +15,7 @@ export function nameFromUrl(url: URL): string | null {
 }
 
 /** `filename*`, else `filename`, as a safe file name, or null (RFC 6266 §4.3). */
-export function nameFromDisposition(header: string | null): string | null {
+export function nameFromDisposition(header: string | null): RepoPath | null {
   if (header === null || header.length > 8192) return null;
   const name = parse(header).parameters.filename;
   return name === undefined ? null : sanitizeFileName(name);

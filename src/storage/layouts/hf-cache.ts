@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
-import { dirname, join } from "node:path";
 import { DownloadError } from "../../core/errors.ts";
 import { PART_SUFFIX, parseRepoPath, showName } from "../../core/paths.ts";
 import type { Plan, PlanInput, Target } from "../../core/ports.ts";
+import { parentOf, type TargetPath, targetIn } from "../../core/target-path.ts";
 import type { Directories } from "../directories.ts";
 import type { Disk } from "../disk.ts";
 import { codeOf, ifThere, onDisk } from "../errors.ts";
@@ -47,9 +47,9 @@ export class HfCacheLayout implements Layout {
     const { folder, snapshot } = this.#place(input);
     await this.#root.ready();
     const targets = new Map<number, Target>();
-    const present = new Map<number, string>();
-    await this.#directories.check(join(folder, "blobs"));
-    for (const dir of new Set(files.map(({ path }) => dirname(join(snapshot, path)))))
+    const present = new Map<number, TargetPath>();
+    await this.#directories.check(targetIn(folder, "blobs"));
+    for (const dir of new Set(files.map(({ path }) => parentOf(targetIn(snapshot, path)))))
       await this.#directories.check(dir);
     const isNew = (await ifThere(this.#directories.disk.lstat(folder))) === undefined;
     for (const file of files) {
@@ -84,11 +84,11 @@ export class HfCacheLayout implements Layout {
       await writeRef(this.#directories, folder, parseRepoPath(revision), commit, input.download.id);
   }
 
-  remove(path: string): Promise<void> {
+  remove(path: TargetPath): Promise<void> {
     return removeFromCache(this.#root, this.#directories, path);
   }
 
-  #place({ repo, download }: PlanInput): { folder: string; snapshot: string; commit: string } {
+  #place({ repo, download }: PlanInput): { folder: TargetPath; snapshot: TargetPath; commit: string } {
     const commit = download.commit ?? "";
     if (!/^[0-9a-f]{40}(?:[0-9a-f]{24})?$/.test(commit))
       throw new DownloadError(
@@ -96,12 +96,12 @@ export class HfCacheLayout implements Layout {
         `${showName(commit)} is not a commit; the hf-cache layout needs one.`,
       );
     const name = `models--${parseRepoPath(repo ?? "").replaceAll("/", "--")}`;
-    const folder = join(this.#root.path, name);
-    return { folder, snapshot: join(folder, "snapshots", commit), commit };
+    const folder = targetIn(this.#root.path, name);
+    return { folder, snapshot: targetIn(folder, "snapshots", commit), commit };
   }
 
   async #tag(): Promise<void> {
-    const path = join(this.#root.path, "CACHEDIR.TAG");
+    const path = targetIn(this.#root.path, "CACHEDIR.TAG");
     try {
       await this.#directories.disk.writeFile(path, CACHEDIR_TAG, { flag: "wx" });
     } catch (error) {
@@ -115,13 +115,13 @@ export class HfCacheLayout implements Layout {
  * Blob names as the hub's clients expect them: SHA-256 for large files, git's SHA-1 for others (rule 1). Never
  * `{name}.incomplete` for what is not finished: older clients would take it for theirs (rule 9).
  */
-function targetOf(file: PlannedFile, folder: string, snapshot: string, downloadId: string): Target {
+function targetOf(file: PlannedFile, folder: TargetPath, snapshot: TargetPath, downloadId: string): Target {
   const { digest, path } = file;
   const named = digest?.algorithm === "sha256" || digest?.algorithm === "git-sha1" ? digest.hex : undefined;
   const key = named ?? createHash("sha1").update(path).digest("hex");
-  const partial = join(folder, "blobs", `${key}.${shortId(downloadId)}${PART_SUFFIX}`);
-  const target = { path: join(snapshot, path), partial };
-  return named === undefined ? target : { ...target, blob: join(folder, "blobs", named) };
+  const partial = targetIn(folder, "blobs", `${key}.${shortId(downloadId)}${PART_SUFFIX}`);
+  const target = { path: targetIn(snapshot, path), partial };
+  return named === undefined ? target : { ...target, blob: targetIn(folder, "blobs", named) };
 }
 
 /**

@@ -2,6 +2,7 @@ import { constants } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { DownloadError } from "../../core/errors.ts";
 import { PART_SUFFIX } from "../../core/paths.ts";
+import { beside, knownTarget, parentOf, type TargetPath } from "../../core/target-path.ts";
 import type { Directories } from "../directories.ts";
 import type { Disk } from "../disk.ts";
 import { codeOf, ifThere, onDisk } from "../errors.ts";
@@ -30,8 +31,8 @@ export class Links {
    * fetched because what stood at `path` was not it: another content there that is no link is somebody's,
    * `name_collision` (F91).
    */
-  async point(path: string, blob: string, fresh: boolean): Promise<void> {
-    const dir = dirname(path);
+  async point(path: TargetPath, blob: TargetPath, fresh: boolean): Promise<void> {
+    const dir = parentOf(path);
     await this.#directories.ensure(dir);
     await onDisk("link", path, async () => {
       if (this.#symlinks)
@@ -43,7 +44,7 @@ export class Links {
 }
 
 /** False when symbolic links cannot be made here. */
-async function tryLink(disk: Disk, to: string, path: string, fresh: boolean): Promise<boolean> {
+async function tryLink(disk: Disk, to: string, path: TargetPath, fresh: boolean): Promise<boolean> {
   try {
     await disk.symlink(to, path);
   } catch (error) {
@@ -55,16 +56,16 @@ async function tryLink(disk: Disk, to: string, path: string, fresh: boolean): Pr
 }
 
 /** The name is there: fine when it means the same content, replaced when it is a link to another, else somebody's file. */
-async function replaceLink(disk: Disk, to: string, path: string, fresh: boolean): Promise<void> {
+async function replaceLink(disk: Disk, to: string, path: TargetPath, fresh: boolean): Promise<void> {
   const there = await disk.lstat(path);
   if (there.isSymbolicLink()) {
     if ((await disk.readlink(path)) === to) return;
-    const aside = await freeName(disk, `${path}.link${PART_SUFFIX}`);
+    const aside = await freeName(disk, beside(path, `.link${PART_SUFFIX}`));
     await disk.symlink(to, aside);
     await disk.rename(aside, path);
     return;
   }
-  const blob = join(dirname(path), to);
+  const blob = knownTarget(join(dirname(path), to));
   const size = (await ifThere(disk.stat(blob)))?.size ?? there.size;
   if (there.isFile() && there.size === size && (!fresh || (await isEqual(disk, blob, path)))) return;
   throw collision(path);
@@ -76,18 +77,18 @@ const collision = (path: string) =>
     `${path} has another content than the hub's file: remove it, then retry.`,
   );
 
-async function place(disk: Disk, blob: string, path: string, fresh: boolean): Promise<void> {
+async function place(disk: Disk, blob: TargetPath, path: TargetPath, fresh: boolean): Promise<void> {
   const there = await ifThere(disk.lstat(path));
   if (there && fresh && !there.isSymbolicLink() && !(await isEqual(disk, blob, path))) throw collision(path);
   if (there) return;
   if (fresh) return disk.rename(blob, path);
-  const aside = await freeName(disk, `${path}.copy${PART_SUFFIX}`);
+  const aside = await freeName(disk, beside(path, `.copy${PART_SUFFIX}`));
   await disk.copyFile(blob, aside, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL);
   await disk.rename(aside, path);
 }
 
 /** A name of ours that a crash may have left something under, or that a link was planted under (F198). */
-async function freeName(disk: Disk, path: string): Promise<string> {
+async function freeName(disk: Disk, path: TargetPath): Promise<TargetPath> {
   await ifThere(disk.unlink(path));
   return path;
 }
@@ -95,7 +96,7 @@ async function freeName(disk: Disk, path: string): Promise<string> {
 const PIECE = 1 << 20;
 
 /** Whether two files have the same bytes. */
-async function isEqual(disk: Disk, a: string, b: string): Promise<boolean> {
+async function isEqual(disk: Disk, a: TargetPath, b: TargetPath): Promise<boolean> {
   const left = await disk.open(a, "r");
   try {
     const right = await disk.open(b, "r");

@@ -1,5 +1,5 @@
-import { dirname, join } from "node:path";
-import { PART_SUFFIX } from "../../core/paths.ts";
+import { PART_SUFFIX, type RepoPath } from "../../core/paths.ts";
+import { parentOf, type TargetPath, targetIn } from "../../core/target-path.ts";
 import type { Directories } from "../directories.ts";
 import { ifThere, onDisk } from "../errors.ts";
 import { shortId } from "../names.ts";
@@ -10,21 +10,21 @@ import { shortId } from "../names.ts";
  */
 export async function writeRef(
   directories: Directories,
-  folder: string,
-  revision: string,
+  folder: TargetPath,
+  revision: RepoPath,
   commit: string,
   downloadId: string,
 ): Promise<void> {
   const { disk } = directories;
-  const path = join(folder, "refs", revision);
-  await directories.ensure(dirname(path));
+  const path = targetIn(folder, "refs", revision);
+  await directories.ensure(parentOf(path));
   await onDisk("write", path, async () => {
     if ((await ifThere(disk.readFile(path, "utf8"))) === commit) return;
-    const aside = join(folder, `.ref.${shortId(downloadId)}${PART_SUFFIX}`);
+    const aside = targetIn(folder, `.ref.${shortId(downloadId)}${PART_SUFFIX}`);
     // Of a crash, or planted there by somebody: what is new is made anew and follows no link (F198).
     await ifThere(disk.unlink(aside));
     await disk.writeFile(aside, commit, { flag: "wx", flush: true });
     await disk.rename(aside, path);
   });
-  await directories.sync(dirname(path));
+  await directories.sync(parentOf(path));
 }

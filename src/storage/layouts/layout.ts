@@ -1,4 +1,5 @@
 import type { Plan, PlanInput, Target } from "../../core/ports.ts";
+import type { TargetPath } from "../../core/target-path.ts";
 
 /** One way of laying out files on disk. */
 export interface Layout {
@@ -6,5 +7,5 @@ export interface Layout {
   /** The final name of a file whose bytes are complete. */
   link?(target: Target): Promise<void>;
   finish(input: PlanInput, plan: Plan): Promise<void>;
-  remove(path: string): Promise<void>;
+  remove(path: TargetPath): Promise<void>;
 }

@@ -1,16 +1,17 @@
 import { join } from "node:path";
-import { parseNamedDigest } from "../../core/download.ts";
+import { type DigestHex, parseNamedDigest } from "../../core/download.ts";
 import type { Disk } from "../disk.ts";
 import { ifThere } from "../errors.ts";
 
 /** A blob that a manifest names. */
 export interface NamedBlob {
-  hex: string;
+  hex: DigestHex;
   size: number | null;
 }
 
+export const BLOB_PREFIX = "sha256-";
 /** `sha256-…` in `blobs/`: a dash, for a colon cannot stand in a name everywhere (protocols/ollama.md §6). */
-export const blobName = (hex: string): string => `sha256-${hex}`;
+export const blobName = (hex: DigestHex): string => `${BLOB_PREFIX}${hex}`;
 
 /** What a manifest names: its config and its layers. Undefined for text that is no manifest. */
 export function blobsOf(text: string): NamedBlob[] | undefined {

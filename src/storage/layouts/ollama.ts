@@ -1,13 +1,14 @@
-import { dirname, join, relative, sep } from "node:path";
+import { relative, sep } from "node:path";
 import { DownloadError } from "../../core/errors.ts";
-import { foldPath, PART_SUFFIX, parseRepoPath, showName } from "../../core/paths.ts";
+import { foldPath, PART_SUFFIX, parseModelPath, showName } from "../../core/paths.ts";
 import type { Plan, PlanInput, Target } from "../../core/ports.ts";
+import { parentOf, type TargetPath, targetIn } from "../../core/target-path.ts";
 import type { Directories } from "../directories.ts";
 import { ifThere, onDisk } from "../errors.ts";
 import { shortId } from "../names.ts";
 import type { Root } from "../roots.ts";
 import type { Layout } from "./layout.ts";
-import { blobName, blobsOf, namedDigests } from "./ollama-manifests.ts";
+import { BLOB_PREFIX, blobName, blobsOf, namedDigests } from "./ollama-manifests.ts";
 
 type PlannedFile = PlanInput["files"][number];
 
@@ -38,7 +39,7 @@ export class OllamaLayout implements Layout {
     const id = shortId(download.id);
     const targets = new Map<number, Target>();
     for (const file of files) targets.set(file.id, await this.#target(file, id));
-    const folders = new Set([...targets.values()].map(({ path }) => dirname(path)));
+    const folders = new Set([...targets.values()].map(({ path }) => parentOf(path)));
     for (const dir of [this.#at(STAGING), ...folders]) await this.#directories.check(dir);
     return { targets, localPath: targets.get(files[0]?.id ?? -1)?.path ?? this.#root.path };
   }
@@ -68,56 +69,60 @@ export class OllamaLayout implements Layout {
    * A manifest goes with the blobs that no other one names; a blob stays while any manifest names it. Where a manifest
    * cannot be read, all blobs stay: a starting daemon knows what to do with them.
    */
-  remove(path: string): Promise<void> {
+  remove(path: TargetPath): Promise<void> {
     const [kind, name = ""] = relative(this.#root.path, path).split(sep);
     return this.#alone(() =>
       onDisk("remove", path, async () => {
         if (kind !== "blobs" && kind !== "manifests") await ifThere(this.#directories.disk.unlink(path));
         const blobs = kind === "blobs" ? [name] : kind === "manifests" ? await this.#dropManifest(path) : [];
-        const named = await namedDigests(this.#directories.disk, this.#at("manifests"));
+        // Blobs that are elsewhere by now are none of ours (F198).
+        const isElsewhere = await this.#directories.leadsOut(this.#at("blobs"));
+        const named = isElsewhere
+          ? undefined
+          : await namedDigests(this.#directories.disk, this.#at("manifests"));
         for (const blob of blobs)
-          if (named && !named.has(blob.slice(blobName("").length)))
+          if (named && !named.has(blob.slice(BLOB_PREFIX.length)))
             await ifThere(this.#directories.disk.unlink(this.#at("blobs", blob)));
-        await this.#directories.prune(dirname(path));
+        await this.#directories.prune(parentOf(path));
         await this.#directories.prune(this.#at("blobs"));
       }),
     );
   }
 
   /** Names of the blobs that it named. */
-  async #dropManifest(path: string): Promise<string[]> {
+  async #dropManifest(path: TargetPath): Promise<string[]> {
     const text = await ifThere(this.#directories.disk.readFile(path, "utf8"));
     await ifThere(this.#directories.disk.unlink(path));
     return (blobsOf(text ?? "") ?? []).map(({ hex }) => blobName(hex));
   }
 
-  #at(...names: string[]): string {
-    return join(this.#root.path, ...names);
+  #at(...names: string[]): TargetPath {
+    return targetIn(this.#root.path, ...names);
   }
 
   async #target(file: PlannedFile, id: string): Promise<Target> {
-    const { path, digest } = file;
-    const [kind, ...names] = path.split("/");
+    const [kind, ...names] = parseModelPath(file.path).split("/");
     const staged = (name: string) => this.#at(STAGING, `${name}.${id}${PART_SUFFIX}`);
-    const hex = digest?.algorithm === "sha256" ? digest.hex : undefined;
-    if (kind === "blobs" && hex !== undefined && names.length === 1 && names[0] === blobName(hex))
-      return { path: this.#at(path), partial: staged(names[0]), role: "content" };
-    if (kind !== "manifests" || !isModelName(names))
-      throw new DownloadError(
-        "invalid_path",
-        `${showName(path)} has no place in an Ollama models directory.`,
-      );
-    return { path: await this.#spelled(names), partial: staged("manifest"), role: "seal" };
+    const hex = file.digest?.algorithm === "sha256" ? file.digest.hex : undefined;
+    if (kind === "manifests" && canHold(names))
+      return { path: await this.#spelled(names), partial: staged("manifest"), role: "seal" };
+    const [name] = names;
+    if (kind === "blobs" && name !== undefined && hex !== undefined && name === blobName(hex))
+      return { path: this.#at("blobs", name), partial: staged(name), role: "content" };
+    throw new DownloadError(
+      "invalid_path",
+      `${showName(file.path)} has no place in an Ollama models directory.`,
+    );
   }
 
   /** Models whose names differ only in case are one to Ollama: the spelling that is there already is kept. */
-  async #spelled(names: readonly string[]): Promise<string> {
+  async #spelled(names: readonly string[]): Promise<TargetPath> {
     let at = this.#at("manifests");
     for (const name of names) {
       const dir = at;
       const there = (await onDisk("look at", dir, () => ifThere(this.#directories.disk.readdir(dir)))) ?? [];
       const known = there.includes(name) ? name : there.find((other) => foldPath(other) === foldPath(name));
-      at = join(dir, known ?? name);
+      at = targetIn(dir, known ?? name);
     }
     return at;
   }
@@ -130,13 +135,6 @@ export class OllamaLayout implements Layout {
   }
 }
 
-/** Host, namespace, model and tag, safe as file names; only a host may have a colon, and not on Windows (§6). */
-function isModelName([host = "", ...rest]: readonly string[]): boolean {
-  if (rest.length !== 3 || (process.platform === "win32" && host.includes(":"))) return false;
-  try {
-    parseRepoPath([host.replaceAll(":", "_"), ...rest].join("/"));
-    return true;
-  } catch {
-    return false;
-  }
-}
+/** A colon, which a host may have, cannot stand in a name on Windows (§6). */
+const canHold = ([host = ""]: readonly string[]): boolean =>
+  process.platform !== "win32" || !host.includes(":");

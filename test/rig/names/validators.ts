@@ -1,6 +1,7 @@
 import { fileNameOf, pairOfFileName } from "../../../src/api/wingman/file-name.ts";
 import { DownloadError } from "../../../src/core/errors.ts";
 import { foldPath, parseFileName, parseRepoPath, sanitizeFileName } from "../../../src/core/paths.ts";
+import { knownTarget, type TargetPath, targetIn } from "../../../src/core/target-path.ts";
 import { parseRepoId as parseHubRepoId } from "../../../src/sources/huggingface/reference.ts";
 import { parseRepoId as parseSiteRepoId } from "../../../src/sources/modelscope/reference.ts";
 import { parseModelName } from "../../../src/sources/ollama-registry/name.ts";
@@ -49,12 +50,17 @@ export const VALIDATORS: Readonly<Record<string, Validator>> = {
     const { host, namespace, model, tag } = parseModelName(text, "model");
     return [host.replace(":", "_"), namespace, model, tag].join("/");
   }),
-  "taken name": (text) => accepted(text)?.flatMap((path) => [numbered(path, 2), numbered(path, 1000)]),
-  "partial file": (text) => accepted(text)?.map((path) => partialName(numbered(path, 1000), ID)),
+  "taken name": (text) =>
+    placed(text)?.flatMap((path) => [numbered(path, 2), numbered(path, 1000)].map(relativeOf)),
+  "partial file": (text) => placed(text)?.map((path) => relativeOf(partialName(numbered(path, 1000), ID))),
   "progress file": (text) => [fileNameOf({ repo: asked(text), file: asked(text) })],
 };
 
 const accepted = parsed(parseRepoPath);
+
+const ROOT = knownTarget("/models");
+const placed = (text: string) => accepted(text)?.map((path) => targetIn(ROOT, path));
+const relativeOf = (path: TargetPath): string => path.slice(ROOT.length + 1);
 
 /** As the API lets it through. */
 const asked = (text: string): string => text.slice(0, 4096).toWellFormed();
