@@ -32,6 +32,7 @@ import { wingmanFamily } from "./wingman.ts";
 
 export type { Listening } from "./hosts.ts";
 export type { Wanted } from "./listeners.ts";
+export { vacate } from "./unix-socket.ts";
 export type { WebAssets } from "./web.ts";
 
 export interface ApiOptions {
@@ -68,8 +69,11 @@ export interface Api {
   asyncapi(): unknown;
   /** Every route there is; paths with `:name` for what varies. */
   routes(): { family: string; method: string; path: string }[];
-  /** Binds all or none (an optional one may fail) and answers what is bound, with real ports. */
-  start(listeners: readonly Wanted[]): Listening[];
+  /**
+   * Binds all or none (an optional one may fail) and answers what is bound, with real ports; beside them a Unix socket
+   * at `socket`, which has been vacated.
+   */
+  start(listeners: readonly Wanted[], socket?: string | null): Listening[];
   /** Ends live streams and stops listening; requests under way get a moment to finish. */
   stop(): Promise<void>;
 }
@@ -131,9 +135,9 @@ export function createApi(options: ApiOptions): Api {
       all.flatMap(({ name, routes }) =>
         routes.routes.map(({ method, path }) => ({ family: name, method, path })),
       ),
-    start: (wanted) => {
+    start: (wanted, socket = null) => {
       idle ??= setTimeout(() => void metrics.load(), IDLE_MS);
-      return listeners.start(wanted, guard.mayBeExposed, fetch);
+      return listeners.start({ wanted, socket }, guard.mayBeExposed, fetch);
     },
     stop: async () => {
       clearTimeout(idle);
