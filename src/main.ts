@@ -1,5 +1,8 @@
 /** The composition root: the only file that knows all rooms. */
 
+// First of all, so that no signal comes too early.
+import "./cli/early.ts";
+
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import readme from "../README.md" with { type: "text" };
@@ -63,9 +66,9 @@ async function openService(config: Config, options: OpenOptions = {}): Promise<S
     clock,
     log,
   });
-  const { startup, ...settings } = options;
+  const { startup, signal, ...settings } = options;
   const entries = judgeStartup(sources, config, startup ?? []);
-  const db = await openDatabase({ dataDir: config.dataDir, clock, log });
+  const db = await openDatabase({ dataDir: config.dataDir, clock, log, ...(signal && { signal }) });
   const transfer = createTransfer({ http, clock, log, connectionsPerDownload: config.connections });
   const downloads = await Downloads.open(
     {

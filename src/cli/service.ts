@@ -24,6 +24,8 @@ export interface OpenOptions {
   paused?: boolean;
   /** Downloads that are wanted at every start; a bad one rejects with `invalid_request` before anything is opened. */
   startup?: readonly StartRequest[];
+  /** Aborted, opening rejects with an AbortError where it would take long; what is open by then is left to the caller. */
+  signal?: AbortSignal;
 }
 
 /** One copy of the database. */

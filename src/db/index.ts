@@ -11,11 +11,12 @@ import { lists } from "./list.ts";
 import { lockDirectory, prepareDirectory } from "./lock.ts";
 import { order } from "./order.ts";
 import { queue } from "./queue.ts";
+import { finishRebuild, rebuild } from "./rebuild.ts";
 import { Ranges, receipts, voidOtherBoots } from "./receipts.ts";
 import { Reserve } from "./reserve.ts";
-import { salvage } from "./salvage.ts";
+
 import { engines, settings } from "./settings.ts";
-import { type Connection, connect, isSafeToShare, setAside, sqliteVersion } from "./sqlite.ts";
+import { type Connection, connect, isSafeToShare, sqliteVersion } from "./sqlite.ts";
 import { Store, type StoreOptions } from "./store.ts";
 import { type SystemCalls, systemCalls } from "./system.ts";
 
@@ -27,6 +28,8 @@ export interface DatabaseOptions {
   bootId?: string;
   /** The system's own unless given. */
   calls?: SystemCalls;
+  /** Aborted, opening ends where it would take long: it rejects with an AbortError, and nothing is held or lost. */
+  signal?: AbortSignal;
 }
 
 /**
@@ -34,7 +37,8 @@ export interface DatabaseOptions {
  * another process has the directory, `internal` when a newer modelhaul wrote it, `read_only`, `no_space`, `io`.
  */
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
-  const { dataDir, clock, calls = systemCalls } = options;
+  const { dataDir, clock, calls = systemCalls, signal } = options;
+  stopIfTold(signal);
   prepareDirectory(calls, dataDir);
   const lock = await lockDirectory(calls, dataDir, clock);
   try {
@@ -46,10 +50,10 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
 }
 
 async function openStore(
-  { dataDir, clock, log, bootId }: DatabaseOptions,
+  { dataDir, clock, log, bootId, signal }: DatabaseOptions,
   calls: SystemCalls,
 ): Promise<Store> {
-  const connection = connectOrRebuild(calls, dataDir, clock, log);
+  const connection = await connectOrRebuild(calls, dataDir, log, signal);
   const reserve = new Reserve(calls, join(dataDir, "reserve"), clock);
   const boot = bootId ?? bootIdOfMachine();
   const store = storeOf(connection, { dataDir, clock, log, boot, reserve });
@@ -75,22 +79,30 @@ function storeOf(connection: Connection, rest: Omit<StoreOptions, keyof Connecti
   }
 }
 
+const DAMAGED = "The database was damaged. A copy was kept, what could be read was saved, model files stay.";
+
 /** A damaged database is kept aside and what can be read of it saved; nobody has to delete anything (F103, I5). */
-function connectOrRebuild(calls: SystemCalls, dataDir: string, clock: Clock, log: Log): Connection {
+async function connectOrRebuild(
+  calls: SystemCalls,
+  dataDir: string,
+  log: Log,
+  signal: AbortSignal | undefined,
+): Promise<Connection> {
+  const left = finishRebuild(calls, dataDir);
+  if (left !== undefined) log.warn(DAMAGED, { copy: left });
   try {
     return connect(calls, dataDir);
   } catch (error) {
     if (!isCorrupt(error)) throw error;
-    const copy = setAside(calls, dataDir, clock.now());
-    const connection = connect(calls, dataDir);
-    const saved = salvage(calls, copy, connection.db);
-    log.warn("The database was damaged. A copy was kept, what could be read was saved, model files stay.", {
-      copy,
-      downloads: saved,
-      error: String(error),
-    });
-    return connection;
+    const downloads = await rebuild(calls, dataDir, () => stopIfTold(signal));
+    const copy = finishRebuild(calls, dataDir);
+    log.warn(DAMAGED, { copy, downloads, error: String(error) });
+    return connect(calls, dataDir);
   }
+}
+
+function stopIfTold(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw new DOMException("Told to stop before the database was open.", "AbortError");
 }
 
 /** Where the machine does not tell, each process is a boot of its own: written watermarks end with it. */
