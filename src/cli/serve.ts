@@ -43,18 +43,21 @@ async function serve(context: Context, options: Record<string, unknown>): Promis
 async function opened(opening: Promise<Service>, signal: AbortSignal): Promise<Service | undefined> {
   const { promise, resolve } = Promise.withResolvers<undefined>();
   let timer: ReturnType<typeof setTimeout> | undefined;
-  void aborted(signal).then(() => {
-    timer = setTimeout(() => {
-      resolve(undefined);
-      endAnyway();
-    }, STOP_MS);
-  });
+  const late = (): void => {
+    resolve(undefined);
+    endAnyway();
+  };
+  const hurry = (): void => {
+    timer = setTimeout(late, STOP_MS);
+  };
+  signal.addEventListener("abort", hurry, { once: true });
   try {
     return await Promise.race([opening, promise]);
   } catch (error) {
     if (signal.aborted && error instanceof DOMException && error.name === "AbortError") return undefined;
     throw error;
   } finally {
+    signal.removeEventListener("abort", hurry);
     clearTimeout(timer);
   }
 }

@@ -106,3 +106,18 @@ test("F90 a partial file is not followed through a link, a finished file is", as
   await expect(pool.open(dir.at("link"), "sha256", SIZE).finish(SIZE)).rejects.toMatchObject({ code: "io" });
   expect((await pool.file(dir.at("link"), "sha256")).hex).toBe(expected.sha256(whole));
 });
+
+test.skipIf(process.platform !== "linux")(
+  "F86 what the disk cannot read is final, and says what to do; what may pass is not",
+  async () => {
+    // The kernel's own EIO: nothing is mapped there.
+    await expect(pool.open("/proc/self/mem", "sha256", 5).finish(5)).rejects.toMatchObject({
+      code: "io",
+      verdict: "final",
+      message: expect.stringMatching(
+        /^\/proc\/self\/mem cannot be read for its digest.*kept.*Check the disk/,
+      ),
+    });
+    await expect(pool.open(dir.at("none"), "sha256", 5).finish(5)).rejects.toMatchObject({ verdict: "wait" });
+  },
+);
