@@ -2,13 +2,14 @@ import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Database } from "../core/database.ts";
+import { DownloadError } from "../core/errors.ts";
 import type { Clock, Log } from "../core/ports.ts";
 import { changes } from "./changes.ts";
 import { downloads } from "./downloads.ts";
-import { isCorrupt, toDatabaseError } from "./errors.ts";
+import { isCorrupt, isFull, toDatabaseError } from "./errors.ts";
 import { files } from "./files.ts";
 import { lists } from "./list.ts";
-import { lockDirectory, prepareDirectory } from "./lock.ts";
+import { type Lock, lockDirectory, prepareDirectory } from "./lock.ts";
 import { order } from "./order.ts";
 import { queue } from "./queue.ts";
 import { finishRebuild, rebuild } from "./rebuild.ts";
@@ -39,34 +40,56 @@ export interface DatabaseOptions {
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
   const { dataDir, clock, calls = systemCalls, signal } = options;
   stopIfTold(signal);
-  prepareDirectory(calls, dataDir);
-  const lock = await lockDirectory(calls, dataDir, clock);
+  let lock: Lock | undefined;
   try {
-    return assemble(await openStore(options, calls), () => lock.release());
+    prepareDirectory(calls, dataDir);
+    const held = await lockDirectory(calls, dataDir, clock);
+    lock = held;
+    return assemble(await openStore(options, calls), () => held.release());
   } catch (error) {
-    lock.release();
-    throw toDatabaseError(error, dataDir);
+    lock?.release();
+    throw atStart(toDatabaseError(error, dataDir), dataDir);
   }
+}
+
+/** A database that is open goes on by itself when there is room again; one that could not be opened does not. */
+function atStart(error: unknown, dataDir: string): unknown {
+  if (!(error instanceof DownloadError) || error.code !== "no_space") return error;
+  const text = `The database in ${dataDir} cannot be opened: its volume is full. Free some space and start again.`;
+  return new DownloadError("no_space", text, { cause: error });
 }
 
 async function openStore(
   { dataDir, clock, log, bootId, signal }: DatabaseOptions,
   calls: SystemCalls,
 ): Promise<Store> {
-  const connection = await connectOrRebuild(calls, dataDir, log, signal);
   const reserve = new Reserve(calls, join(dataDir, "reserve"), clock);
   const boot = bootId ?? bootIdOfMachine();
-  const store = storeOf(connection, { dataDir, clock, log, boot, reserve });
+  const store = await inItsRoom(reserve, async () =>
+    storeOf(await connectOrRebuild(calls, dataDir, log, signal), { dataDir, clock, log, boot, reserve }),
+  );
   if (!isSafeToShare())
     log.warn(
       `SQLite ${sqliteVersion()} can damage a database that two programs write at once; fixed in 3.51.3. No other program can open this one while modelhaul runs.`,
     );
   try {
     await store.write(() => voidOtherBoots(store));
+    // Also when nothing had to be written: the next start may find the volume full.
+    reserve.keep();
     return store;
   } catch (error) {
     store.abandon();
     throw error;
+  }
+}
+
+/** On a volume that is full already the room that was kept is enough to begin: then what waits can say so (F80, F103). */
+async function inItsRoom<T>(reserve: Reserve, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!isFull(error) || !reserve.spend()) throw error;
+    return work();
   }
 }
 
