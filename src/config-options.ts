@@ -13,6 +13,8 @@ export type EngineRuntimeName = (typeof ENGINE_RUNTIMES)[number];
 /** One value per option of the table below. Times in milliseconds, rates in bytes per second (0 = no limit). */
 export interface Options {
   listen: readonly value.Listener[];
+  /** Path of a Unix socket to listen on. */
+  unix: string | null;
   dataDir: string;
   modelsDir: string;
   webRoot: string | null;
@@ -41,7 +43,7 @@ export interface Options {
   caFile: string | null;
   logLevel: LogLevel;
   logFormat: LogFormat;
-  /** Daemon that the client commands talk to. */
+  /** Daemon that the client commands talk to: a base URL, or `unix:` and the path of its socket. */
   server: string;
 }
 
@@ -72,6 +74,12 @@ export const OPTIONS: { readonly [K in keyof Options]: Option<Options[K]> } = {
     help: "where to listen; repeatable; port 0 picks a free one (default: 127.0.0.1:8080 and [::1]:8080)",
     parse: value.listeners,
     fallback: () => value.loopback(8080),
+  },
+  unix: {
+    placeholder: "PATH",
+    help: "listen on this Unix socket, which only its owner can open, in place of the default ports",
+    parse: value.socketPath,
+    fallback: none,
   },
   dataDir: {
     placeholder: "DIR",
@@ -257,8 +265,8 @@ export const OPTIONS: { readonly [K in keyof Options]: Option<Options[K]> } = {
   },
   server: {
     placeholder: "URL",
-    help: "daemon to talk to (default: http://127.0.0.1:8080)",
-    parse: value.httpUrl,
+    help: "daemon to talk to, unix:PATH for a Unix socket (default: http://127.0.0.1:8080)",
+    parse: value.serverUrl,
     fallback: () => "http://127.0.0.1:8080",
   },
 };

@@ -71,6 +71,25 @@ export function folder(text: string, place: Place): string {
   return /^~[/\\]/.test(text) ? join(home(place), text.slice(2)) : resolve(place.base, text);
 }
 
+/** Longest path of a Unix socket in bytes, as the kernel has room for it (`sun_path`). */
+const LONGEST_SOCKET = { linux: 107, other: 103 } as const;
+
+/** Absolute path of a Unix socket. */
+export function socketPath(text: string, place: Place): string {
+  if (place.platform === "win32")
+    throw new Error("there are no Unix sockets for it on Windows; give --listen");
+  const path = folder(text, place);
+  const longest = LONGEST_SOCKET[place.platform === "linux" ? "linux" : "other"];
+  if (Buffer.byteLength(path) <= longest) return path;
+  throw new Error(`expected a path of at most ${longest} bytes, the longest a Unix socket can have here`);
+}
+
+/** Where a daemon is: its base URL, or `unix:` and the absolute path of its socket (`unix:///run/x.sock` too). */
+export function serverUrl(text: string, place: Place): string {
+  if (!text.startsWith("unix:")) return httpUrl(text);
+  return `unix:${socketPath(text.slice("unix:".length).replace(/^\/\/(?=\/)/, ""), place)}`;
+}
+
 /** Base URL without a trailing slash; no userinfo, query or fragment. */
 export function httpUrl(text: string): string {
   const url = URL.parse(text);

@@ -76,6 +76,8 @@ export function loadConfig(
 
   const config: Config = {
     ...options,
+    // Who names a socket wants nobody at a port, unless he says so.
+    listen: options.unix !== null && !given.has("listen") ? [] : options.listen,
     apiKey: theKey(options, given, readFile),
     hfToken: hubToken(place, readFile),
     modelscopeToken: env.MODELSCOPE_API_TOKEN?.trim() || null,

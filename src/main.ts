@@ -1,9 +1,12 @@
 /** The composition root: the only file that knows all rooms. */
 
+// First of all, so that no signal comes too early.
+import "./cli/early.ts";
+
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import readme from "../README.md" with { type: "text" };
-import { createApi } from "./api/index.ts";
+import { createApi, vacate } from "./api/index.ts";
 import { ProgressFiles } from "./api/wingman/files.ts";
 import { run } from "./cli/index.ts";
 import type { OpenOptions, Service } from "./cli/service.ts";
@@ -63,9 +66,9 @@ async function openService(config: Config, options: OpenOptions = {}): Promise<S
     clock,
     log,
   });
-  const { startup, ...settings } = options;
+  const { startup, signal, ...settings } = options;
   const entries = judgeStartup(sources, config, startup ?? []);
-  const db = await openDatabase({ dataDir: config.dataDir, clock, log });
+  const db = await openDatabase({ dataDir: config.dataDir, clock, log, ...(signal && { signal }) });
   const transfer = createTransfer({ http, clock, log, connectionsPerDownload: config.connections });
   const downloads = await Downloads.open(
     {
@@ -152,11 +155,13 @@ function serviceOf({ config, log, downloads, progress, entries, addresses, close
     log,
     async listen() {
       await progress.ready;
-      const bound = await (await build()).start(config.listen);
+      if (config.unix !== null) await vacate(config.unix);
+      const bound = (await build()).start(config.listen, config.unix);
       addresses.push(...bound);
-      return bound.map(
+      const urls = bound.map(
         ({ hostname, port }) => `http://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`,
       );
+      return config.unix === null ? urls : [...urls, `unix:${config.unix}`];
     },
     startup: (signal) => beginStartup(downloads, entries, log, signal),
     openapi: async () => (await build()).openapi(),
@@ -182,8 +187,9 @@ function givenSettings(config: Config): SettingsPatch {
 const SILENT: Log = { debug() {}, info() {}, warn() {}, error() {} };
 
 /** For commands that talk to the operator's own daemon: wherever it is, and never through a proxy. */
-function connect(config: Config): Http {
+function connect(config: Config, server: string): Http {
   return createHttp({
+    ...(server.startsWith("unix:") ? { socket: server.slice("unix:".length) } : {}),
     userAgent: USER_AGENT,
     allowPrivate: true,
     allowAddresses: [],

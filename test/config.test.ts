@@ -315,3 +315,32 @@ test("takeEnvironment keeps fetch from using a proxy of the environment", async 
   expect((await new Response(run.stdout).text()).trim()).toBe("direct http://127.0.0.1:9");
   rmSync(dir, { recursive: true });
 });
+
+describe("F210 a Unix socket", () => {
+  test("stands in place of the ports, unless they are named too", () => {
+    expect(load().unix).toBeNull();
+    expect([load({ unix: "/run/m.sock" }).unix, load({ unix: "/run/m.sock" }).listen]).toEqual([
+      "/run/m.sock",
+      [],
+    ]);
+    expect(load({ unix: "/run/m.sock", listen: ["127.0.0.1:8000"] }).listen).toHaveLength(1);
+    expect(load({}, { MODELHAUL_UNIX: "/run/e.sock" }).unix).toBe("/run/e.sock");
+    expect(load({ config: "/etc/m.toml" }, {}, { "/etc/m.toml": 'unix = "m.sock"' }).unix).toBe(
+      "/etc/m.sock",
+    );
+  });
+
+  test("is found by --server unix:PATH, in every spelling that tools have", () => {
+    const found = ["unix:/run/m.sock", "unix:///run/m.sock"].map((server) => load({ server }).server);
+    expect(found).toEqual(["unix:/run/m.sock", "unix:/run/m.sock"]);
+    expect(load({ server: "unix:~/m.sock" }).server).toBe(`unix:${HOME}/m.sock`);
+  });
+
+  test("a path that no socket can have is refused by name, and so is Windows", () => {
+    const path = `/${"a".repeat(107)}`;
+    expect(refusal({ unix: path })).toMatch(/^--unix .*at most 107 bytes/);
+    expect(refusal({ server: `unix:${path}` })).toMatch(/^--server .*at most 107 bytes/);
+    const onWindows = () => loadConfig({ unix: "m.sock" }, { HOME }, () => "", { platform: "win32" });
+    expect(onWindows).toThrow(/^--unix .*Windows.*--listen/);
+  });
+});

@@ -17,35 +17,49 @@ const tooLarge = () =>
     headers: { Connection: "close" },
   });
 
+const tooSlow = (limitMs: number) =>
+  new Problem("request_timeout", `The request body was not complete within ${limitMs / 1000} s`, {
+    headers: { Connection: "close" },
+  });
+
 /**
  * The JSON body of a request, or undefined when it has none. An empty body is good with `Content-Type:
  * application/json` and without any (R60); every other type is refused, so that no HTML form can start anything (F145).
+ * The whole of it has to come within `limitMs`, however it trickles in (F144).
  */
-export async function readJson(request: Request): Promise<unknown> {
+export async function readJson(request: Request, limitMs: number): Promise<unknown> {
   const declared = request.headers.get("content-length");
   if (declared !== null && Number(declared) > BODY_LIMIT) throw tooLarge();
   const type = request.headers.get("content-type");
   const isJson = type !== null && /^application\/json\s*(;|$)/i.test(type);
-  const bytes = request.body === null ? new Uint8Array() : await readAll(request.body);
+  const bytes = request.body === null ? new Uint8Array() : await readAll(request.body, limitMs);
   if (!isJson && (type !== null || bytes.length > 0))
     throw new Problem("unsupported_media_type", "Send the request body as Content-Type: application/json");
   if (bytes.length === 0) return undefined;
   return parse(bytes);
 }
 
-async function readAll(stream: ReadableStream<Uint8Array>): Promise<Uint8Array> {
+async function readAll(stream: ReadableStream<Uint8Array>, limitMs: number): Promise<Uint8Array> {
+  const reader = stream.getReader();
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => late.reject(tooSlow(limitMs)), limitMs);
   const chunks: Uint8Array[] = [];
   let size = 0;
   try {
-    for await (const chunk of stream) {
-      size += chunk.length;
+    for (;;) {
+      const { done, value } = await Promise.race([reader.read(), late.promise]);
+      if (done) return Buffer.concat(chunks, size);
+      size += value.length;
       if (size > BODY_LIMIT) throw tooLarge();
-      chunks.push(chunk);
+      chunks.push(value);
     }
   } catch (error) {
+    // Nobody waits for the rest.
+    void reader.cancel().catch(() => {});
     throw error instanceof Problem ? error : brokenOff();
+  } finally {
+    clearTimeout(timer);
   }
-  return Buffer.concat(chunks, size);
 }
 
 function parse(bytes: Uint8Array): unknown {

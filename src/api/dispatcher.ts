@@ -18,8 +18,8 @@ import type { WebAssets } from "./web.ts";
 
 const READS = new Set(["GET", "HEAD"]);
 const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]);
-/** Seconds a client may take between two pieces of a body (F144). */
-const BODY_SECONDS = 30;
+/** Seconds that a client may take for a whole body (F144). */
+export const BODY_SECONDS = 30;
 const PAGE_CSP =
   "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
 const DATA_CSP = "default-src 'none'; frame-ancestors 'none'";
@@ -34,6 +34,8 @@ export interface DispatcherParts {
   web: WebAssets;
   /** How long a connection may stay without a request, seconds. */
   idleSeconds: number;
+  /** How long a body may take, seconds. */
+  bodySeconds: number;
 }
 
 /** The way of every request: walls, body, route, and the headers that every answer carries. */
@@ -97,10 +99,13 @@ export class Dispatcher {
     return this.#app.handle(routed);
   }
 
-  /** A slow body is cut; what comes after it may take its time (streams, verification). */
+  /**
+   * A slow body is refused; what comes after it may take its time (streams, verification). Bun's own limit is one between
+   * two pieces, and resets the connection without an answer: `readJson` has the one that counts.
+   */
   #body(request: Request, server: Server<SocketData>): Promise<unknown> {
-    server.timeout(request, BODY_SECONDS);
-    return readJson(request);
+    server.timeout(request, 0);
+    return readJson(request, this.#parts.bodySeconds * 1000);
   }
 
   #preflight(path: string): Response {

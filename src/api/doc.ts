@@ -24,6 +24,7 @@ const ERRORS: Record<number, string> = {
   401: "Missing or wrong API key",
   403: "Refused: the web origin, or the hub wants a token or an accepted licence",
   404: "Nothing has this id or name",
+  408: "The body took too long to arrive",
   409: "It contradicts what is there already",
   413: "The body is too large",
   415: "The body is not JSON",
@@ -42,7 +43,7 @@ const ALWAYS = [400, 401, 403, 421, 429, 500];
 /** What the database may, on any route that asks it (busy, or on a disk that is full or gone). */
 const STORED = [503, 507];
 /** `409` is also a database that another program holds. */
-const CHANGES = [409, 413, 415];
+const CHANGES = [408, 409, 413, 415];
 
 export interface Answer {
   description: string;

@@ -5,7 +5,7 @@ import type { Clock, Log } from "../core/ports.ts";
 import { abstractcoreFamily } from "./abstractcore.ts";
 import { asyncApi } from "./asyncapi.ts";
 import { Broadcast, type BroadcastOptions } from "./broadcast.ts";
-import { Dispatcher } from "./dispatcher.ts";
+import { BODY_SECONDS, Dispatcher } from "./dispatcher.ts";
 import { downloadsFamily } from "./downloads/routes.ts";
 import { Tally } from "./downloads/tally.ts";
 import { modelsFamily } from "./engines/models.ts";
@@ -32,6 +32,7 @@ import { wingmanFamily } from "./wingman.ts";
 
 export type { Listening } from "./hosts.ts";
 export type { Wanted } from "./listeners.ts";
+export { vacate } from "./unix-socket.ts";
 export type { WebAssets } from "./web.ts";
 
 export interface ApiOptions {
@@ -57,6 +58,8 @@ export interface ApiOptions {
   progress?: ProgressFiles;
   /** How long a connection may stay without a request; half a minute when not given. */
   idleSeconds?: number;
+  /** How long the whole body of a request may take; half a minute when not given. */
+  bodySeconds?: number;
 }
 
 export interface Api {
@@ -68,8 +71,11 @@ export interface Api {
   asyncapi(): unknown;
   /** Every route there is; paths with `:name` for what varies. */
   routes(): { family: string; method: string; path: string }[];
-  /** Binds all or none (an optional one may fail) and answers what is bound, with real ports. */
-  start(listeners: readonly Wanted[]): Listening[];
+  /**
+   * Binds all or none (an optional one may fail) and answers what is bound, with real ports; beside them a Unix socket
+   * at `socket`, which has been vacated.
+   */
+  start(listeners: readonly Wanted[], socket?: string | null): Listening[];
   /** Ends live streams and stops listening; requests under way get a moment to finish. */
   stop(): Promise<void>;
 }
@@ -98,7 +104,15 @@ function families(context: ApiContext, tally: Tally): Family[] {
 
 /** The HTTP side of the service. Throws when two families claim one method and path. */
 export function createApi(options: ApiOptions): Api {
-  const { downloads, clock, log, version, progress, idleSeconds = IDLE_SECONDS } = options;
+  const {
+    downloads,
+    clock,
+    log,
+    version,
+    progress,
+    idleSeconds = IDLE_SECONDS,
+    bodySeconds = BODY_SECONDS,
+  } = options;
   const exchanges = new WeakMap<Request, Exchange>();
   const listeners = new Listeners(log, idleSeconds);
   const guard = new Guard({ ...options, listeners: () => listeners.bound }, clock);
@@ -120,7 +134,15 @@ export function createApi(options: ApiOptions): Api {
     guideFamily(options.readme, openApi),
   );
   const web = options.webRoot ? webRootAssets(options.webRoot) : options.web;
-  const dispatcher = new Dispatcher({ context, families: all, exchanges, metrics, web, idleSeconds });
+  const dispatcher = new Dispatcher({
+    context,
+    families: all,
+    exchanges,
+    metrics,
+    web,
+    idleSeconds,
+    bodySeconds,
+  });
   let idle: ReturnType<typeof setTimeout> | undefined;
   const fetch = (request: Request, server: Server<SocketData>) => dispatcher.fetch(request, server);
   return {
@@ -131,9 +153,9 @@ export function createApi(options: ApiOptions): Api {
       all.flatMap(({ name, routes }) =>
         routes.routes.map(({ method, path }) => ({ family: name, method, path })),
       ),
-    start: (wanted) => {
+    start: (wanted, socket = null) => {
       idle ??= setTimeout(() => void metrics.load(), IDLE_MS);
-      return listeners.start(wanted, guard.mayBeExposed, fetch);
+      return listeners.start({ wanted, socket }, guard.mayBeExposed, fetch);
     },
     stop: async () => {
       clearTimeout(idle);

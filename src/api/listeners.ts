@@ -1,9 +1,10 @@
-import type { Server } from "bun";
+import type { Server, ServerWebSocket } from "bun";
 import type { Log } from "../core/ports.ts";
 import type { SocketData } from "./family.ts";
 import { isLoopback, type Listening } from "./hosts.ts";
 import { Reserve } from "./reserve.ts";
 import { FRAME_LIMIT } from "./socket.ts";
+import { forOwnerOnly } from "./unix-socket.ts";
 
 type Fetch = (request: Request, server: Server<SocketData>) => Promise<Response>;
 
@@ -13,6 +14,13 @@ export interface Wanted {
   host: string;
   port: number;
   optional?: boolean;
+}
+
+/** Everything to bind. */
+export interface Places {
+  wanted: readonly Wanted[];
+  /** Path of a Unix socket, vacated. */
+  socket: string | null;
 }
 
 /**
@@ -37,6 +45,8 @@ export class Listeners {
   readonly #idleSeconds: number;
   /** What is bound, also while nobody is accepted. */
   #bound: Listening[] = [];
+  /** The Unix socket beside them. */
+  #socket: string | null = null;
   #reserve: Reserve | undefined;
   #timer: Timer | undefined;
 
@@ -51,7 +61,7 @@ export class Listeners {
   }
 
   /** Binds all or none; an optional one that cannot be bound is left out. Throws with the address in the message. */
-  start(wanted: readonly Wanted[], mayBeExposed: boolean, fetch: Fetch): Listening[] {
+  start({ wanted, socket }: Places, mayBeExposed: boolean, fetch: Fetch): Listening[] {
     const exposed = wanted.find(({ host }) => !isLoopback(host));
     if (exposed && !mayBeExposed)
       throw new Error(
@@ -59,11 +69,18 @@ export class Listeners {
       );
     try {
       for (const one of wanted) this.#bind(one, fetch);
+      this.#bound = this.#servers.map(({ hostname, port }) => ({
+        hostname: hostname ?? "",
+        port: port ?? 0,
+      }));
+      this.#socket = socket;
+      if (socket !== null) this.#servers.push(this.#openSocket(socket, fetch));
     } catch (error) {
+      this.#bound = [];
+      this.#socket = null;
       for (const server of this.#servers.splice(0)) void server.stop(true);
       throw error;
     }
-    this.#bound = this.#servers.map(({ hostname, port }) => ({ hostname: hostname ?? "", port: port ?? 0 }));
     this.#reserve = new Reserve();
     this.#timer = setInterval(() => this.#look(fetch), LOOK_MS);
     this.#timer.unref();
@@ -94,7 +111,8 @@ export class Listeners {
   #acceptAgain(fetch: Fetch, reserve: Reserve): void {
     try {
       for (const { hostname, port } of this.#bound)
-        this.#servers.push(serve(hostname, port, this.#idleSeconds, fetch));
+        this.#servers.push(serve({ hostname, port }, this.#idleSeconds, fetch));
+      if (this.#socket !== null) this.#servers.push(this.#openSocket(this.#socket, fetch));
       this.#log.info("New clients are accepted again.");
     } catch (error) {
       // Tried again with the next look.
@@ -112,6 +130,7 @@ export class Listeners {
     const servers = [...this.#servers.splice(0), ...this.#retired];
     this.#retired.clear();
     this.#bound = [];
+    this.#socket = null;
     const idle = Promise.all(servers.map((server) => server.stop()));
     const late = Promise.withResolvers<unknown>();
     // One that is left running would hold up the end of the process.
@@ -121,9 +140,18 @@ export class Listeners {
     await Promise.all(servers.map((server) => server.stop(true)));
   }
 
+  #openSocket(unix: string, fetch: Fetch): Server<SocketData> {
+    try {
+      return forOwnerOnly(unix, () => serve({ unix }, this.#idleSeconds, fetch));
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new Error(`Cannot listen on the Unix socket ${unix}: ${reason}`, { cause: error });
+    }
+  }
+
   #bind({ host, port, optional }: Wanted, fetch: Fetch): void {
     try {
-      this.#servers.push(serve(host, port, this.#idleSeconds, fetch));
+      this.#servers.push(serve({ hostname: host, port }, this.#idleSeconds, fetch));
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
       const message = `Cannot listen on ${host} port ${port}: ${reason}`;
@@ -133,21 +161,18 @@ export class Listeners {
   }
 }
 
-function serve(hostname: string, port: number, idleTimeout: number, fetch: Fetch): Server<SocketData> {
-  return Bun.serve<SocketData>({
-    hostname,
-    port,
-    idleTimeout,
+type Where = { hostname: string; port: number } | { unix: string };
+
+function serve(where: Where, idleTimeout: number, fetch: Fetch): Server<SocketData> {
+  const common = {
     maxRequestBodySize: NO_LIMIT,
     development: false,
-    // Without development mode Bun 1.4.4 shares a port with whoever has it already, unless told so.
-    reusePort: false,
     fetch,
     websocket: {
-      open: (socket) => socket.data.open(socket),
-      message: (socket, data) => socket.data.message(data),
-      drain: (socket) => socket.data.drain(),
-      close: (socket) => socket.data.close(),
+      open: (socket: ServerWebSocket<SocketData>) => socket.data.open(socket),
+      message: (socket: ServerWebSocket<SocketData>, data: string | Buffer) => socket.data.message(data),
+      drain: (socket: ServerWebSocket<SocketData>) => socket.data.drain(),
+      close: (socket: ServerWebSocket<SocketData>) => socket.data.close(),
       maxPayloadLength: FRAME_LIMIT,
       backpressureLimit: SOCKET_BUFFER,
       closeOnBackpressureLimit: true,
@@ -155,5 +180,9 @@ function serve(hostname: string, port: number, idleTimeout: number, fetch: Fetch
       sendPings: true,
       idleTimeout: 60,
     },
-  });
+  };
+  // A Unix socket has no idle limit in Bun 1.4.4; behind it is the owner alone, and who has died is gone from there.
+  if ("unix" in where) return Bun.serve<SocketData>({ ...common, ...where });
+  // Without development mode Bun 1.4.4 shares a port with whoever has it already, unless told so.
+  return Bun.serve<SocketData>({ ...common, ...where, idleTimeout, reusePort: false });
 }

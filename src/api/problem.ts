@@ -10,6 +10,7 @@ export type ProblemCode =
   | "method_not_allowed"
   | "unsupported_media_type"
   | "request_too_large"
+  | "request_timeout"
   | "invalid_json"
   | "invalid_request"
   | "upgrade_required"
@@ -27,6 +28,7 @@ const STATUS: Record<ProblemCode, number> = {
   method_not_allowed: 405,
   unsupported_media_type: 415,
   request_too_large: 413,
+  request_timeout: 408,
   invalid_json: 400,
   invalid_request: 400,
   upgrade_required: 426,

@@ -11,9 +11,11 @@ const RECONNECT_MS = 1000;
 /** A daemon that is restarted is back by then. */
 const GIVE_UP_MS = 60_000;
 const PAGE = 500;
+/** What a Unix socket leads to is this machine, by the name that every daemon answers for. */
+const BEHIND_SOCKET = "http://localhost";
 
 export interface ClientOptions {
-  /** Base URL of the daemon, without a trailing slash. */
+  /** Base URL of the daemon, without a trailing slash; `unix:PATH` where `http` leads to that socket. */
   server: string;
   apiKey: string | null;
   http: Http;
@@ -126,11 +128,12 @@ export class Client {
     more: { headers: Record<string, string>; body?: string; signal?: AbortSignal; headerTimeoutMs?: number },
   ): Promise<HttpResponse> {
     const { server, apiKey, http } = this.#options;
-    const credentials = { origin: new URL(server).origin, headers: { Authorization: `Bearer ${apiKey}` } };
+    const base = server.startsWith("unix:") ? BEHIND_SOCKET : server;
+    const credentials = { origin: new URL(base).origin, headers: { Authorization: `Bearer ${apiKey}` } };
     const answer = await http
       .request({
         ...more,
-        url: parseRemoteUrl(server + path),
+        url: parseRemoteUrl(base + path),
         method,
         redirect: "manual",
         operator: true,

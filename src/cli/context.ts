@@ -23,13 +23,10 @@ export function configOf(context: Context, options: Record<string, unknown>, pur
 /** Client for the daemon that the options name. */
 export function clientOf(context: Context, options: Record<string, unknown>): Client {
   const config = configOf(context, options, "client");
-  return clientFor(context, config);
+  return clientFor(context.services, config);
 }
 
-export function clientFor(context: Context, config: Config): Client {
-  return new Client({
-    server: config.server,
-    apiKey: config.apiKey,
-    http: context.services.connect(config),
-  });
+/** Client for the daemon of the config, or for another one. */
+export function clientFor(services: Services, config: Config, server = config.server): Client {
+  return new Client({ server, apiKey: config.apiKey, http: services.connect(config, server) });
 }

@@ -32,7 +32,7 @@ async function files(context: Context, options: Record<string, unknown>): Promis
 /** For commands that only look: the daemon named or on the data folder, else our own core at rest. */
 export async function sessionOf(context: Context, options: Record<string, unknown>): Promise<Session> {
   const config = configOf(context, options, "client");
-  if (options.server !== undefined) return new RemoteSession(clientFor(context, config));
+  if (options.server !== undefined) return new RemoteSession(clientFor(context.services, config));
   return openSession(config, context.services, { paused: true });
 }
 

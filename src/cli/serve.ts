@@ -2,6 +2,7 @@ import { chmodSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import type { Config } from "../config.ts";
 import type { Log } from "../core/ports.ts";
 import { type AddCommand, type Context, configOf } from "./context.ts";
+import { earlyInterrupts } from "./early.ts";
 import { EXIT } from "./exit.ts";
 import { addOptions, SERVE_OPTIONS } from "./options.ts";
 import type { Service } from "./service.ts";
@@ -22,28 +23,69 @@ export const addServe: AddCommand = (program, context) => {
 };
 
 async function serve(context: Context, options: Record<string, unknown>): Promise<number> {
-  const config = configOf(context, options, "serve");
-  const startup = startupRequests(config.startup);
-  const interrupts = onInterrupt();
-  const service = await context.services.openService(config, { startup });
+  const interrupts = earlyInterrupts ?? onInterrupt();
+  const { signal } = interrupts;
+  try {
+    const config = configOf(context, options, "serve");
+    const startup = startupRequests(config.startup);
+    // A signal that came while a file was being read is told now.
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    if (signal.aborted) return EXIT.done;
+    const service = await opened(context.services.openService(config, { startup, signal }), signal);
+    if (service) await serveUntil(signal, service, config, context);
+  } finally {
+    interrupts.dispose();
+  }
+  return EXIT.done;
+}
+
+/** The service once it is open; undefined when it was told to stop before, or does not get there in time then. */
+async function opened(opening: Promise<Service>, signal: AbortSignal): Promise<Service | undefined> {
+  const { promise, resolve } = Promise.withResolvers<undefined>();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = (): void => {
+    resolve(undefined);
+    endAnyway();
+  };
+  const hurry = (): void => {
+    timer = setTimeout(late, STOP_MS);
+  };
+  signal.addEventListener("abort", hurry, { once: true });
+  try {
+    return await Promise.race([opening, promise]);
+  } catch (error) {
+    if (signal.aborted && error instanceof DOMException && error.name === "AbortError") return undefined;
+    throw error;
+  } finally {
+    signal.removeEventListener("abort", hurry);
+    clearTimeout(timer);
+  }
+}
+
+async function serveUntil(
+  signal: AbortSignal,
+  service: Service,
+  config: Config,
+  { terminal }: Context,
+): Promise<void> {
   const unguard = surviveStrayErrors(service.log);
   try {
     for (const warning of config.warnings) service.log.warn(warning);
-    const urls = await service.listen();
-    writeNote(config, { urls, pid: process.pid });
-    for (const url of urls) context.terminal.out(`listening on ${url}`);
-    const stopped = aborted(interrupts.signal);
+    if (!signal.aborted) {
+      const urls = await service.listen();
+      writeNote(config, { urls, pid: process.pid });
+      for (const url of urls) terminal.out(`listening on ${url}`);
+    }
+    const stopped = aborted(signal);
     // A disk that hangs while it is asked for files must not keep the daemon from stopping.
-    await Promise.race([service.startup(interrupts.signal), stopped]);
+    if (!signal.aborted) await Promise.race([service.startup(signal), stopped]);
     await stopped;
-    service.log.info("stopping", { signal: interrupts.signal.reason });
+    service.log.info("stopping", { signal: signal.reason });
   } finally {
     rmSync(notePath(config), { force: true });
     await stopInTime(service);
     unguard();
-    interrupts.dispose();
   }
-  return EXIT.done;
 }
 
 function aborted(signal: AbortSignal): Promise<void> {
@@ -53,14 +95,18 @@ function aborted(signal: AbortSignal): Promise<void> {
   return promise;
 }
 
+/** Whatever hangs would keep the process alive; standard output gets a moment. */
+function endAnyway(): void {
+  setTimeout(() => process.exit(EXIT.done), 100);
+}
+
 async function stopInTime(service: Service): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<"late">();
   const timer = setTimeout(() => resolve("late"), STOP_MS);
   try {
     if ((await Promise.race([service.stop(), promise])) !== "late") return;
     service.log.warn("stopped before everything had let go; the next start repairs it");
-    // Whatever hangs would keep the process alive; standard output gets a moment.
-    setTimeout(() => process.exit(EXIT.done), 100);
+    endAnyway();
   } catch (error) {
     service.log.error("could not stop cleanly; the next start repairs it", { error });
   } finally {

@@ -7,7 +7,7 @@ import type { Http, Log, StartRequest } from "../core/ports.ts";
 export interface Service {
   readonly downloads: Downloads;
   readonly log: Log;
-  /** Binds every listener of the config; answers `http://host:port` of each. */
+  /** Binds every listener of the config; answers `http://host:port` of each, `unix:PATH` of a Unix socket. */
   listen(): Promise<string[]>;
   /** Starts what `OpenOptions.startup` named, as far as it is neither under way nor there; failures are logged. */
   startup(signal: AbortSignal): Promise<void>;
@@ -24,6 +24,8 @@ export interface OpenOptions {
   paused?: boolean;
   /** Downloads that are wanted at every start; a bad one rejects with `invalid_request` before anything is opened. */
   startup?: readonly StartRequest[];
+  /** Aborted, opening rejects with an AbortError where it would take long; what is open by then is left to the caller. */
+  signal?: AbortSignal;
 }
 
 /** One copy of the database. */
@@ -40,6 +42,6 @@ export interface Services {
   openService(config: Config, options?: OpenOptions): Promise<Service>;
   /** Copies the database of a data folder, also under a running daemon, to a file that must not exist yet. Throws DownloadError. */
   backup(dataDir: string, file: string): Backup;
-  /** Client for the operator's own daemon: no proxy, the config's CA file. */
-  connect(config: Config): Http;
+  /** Client for the operator's own daemon at `server` (as in the config): no proxy, the config's CA file. */
+  connect(config: Config, server: string): Http;
 }

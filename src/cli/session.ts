@@ -6,7 +6,8 @@ import type { Config } from "../config.ts";
 import { DownloadError } from "../core/errors.ts";
 import type { FeedEvent } from "../core/feed.ts";
 import type { StartRequest } from "../core/ports.ts";
-import { Client } from "./client.ts";
+import type { Client } from "./client.ts";
+import { clientFor } from "./context.ts";
 import type { Watched } from "./follow.ts";
 import { toBody } from "./ref.ts";
 import type { OpenOptions, Service, Services } from "./service.ts";
@@ -166,7 +167,7 @@ export async function openSession(
     if (!(error instanceof DownloadError) || error.code !== "locked") throw error;
     const server = daemonOf(config);
     if (server === undefined) throw error;
-    return new RemoteSession(new Client({ server, apiKey: config.apiKey, http: services.connect(config) }));
+    return new RemoteSession(clientFor(services, config, server));
   }
 }
 

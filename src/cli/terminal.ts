@@ -54,7 +54,10 @@ const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 export type Signal = (typeof SIGNALS)[number];
 
 export interface Interrupts {
-  /** Aborted by the first signal; the reason is its name. A second one ends the process at once (F116). */
+  /**
+   * Aborted by the first signal; the reason is its name. A second one ends the process at once (F116): by then the
+   * system's own way is in force again, which works also while a disk or the database holds up everything here.
+   */
   readonly signal: AbortSignal;
   /** Takes the handlers off again. */
   dispose(): void;
@@ -64,13 +67,13 @@ export function onInterrupt(exit: (code: number) => void = (code) => process.exi
   const controller = new AbortController();
   const handle = (name: Signal): void => {
     if (controller.signal.aborted) exit(130);
-    else controller.abort(name);
+    controller.abort(name);
+    // Not before those that have come already were told.
+    setImmediate(dispose);
+  };
+  const dispose = (): void => {
+    for (const name of SIGNALS) process.off(name, handle);
   };
   for (const name of SIGNALS) process.on(name, handle);
-  return {
-    signal: controller.signal,
-    dispose: () => {
-      for (const name of SIGNALS) process.off(name, handle);
-    },
-  };
+  return { signal: controller.signal, dispose };
 }

@@ -11,6 +11,7 @@ export type ErrorCode =
   | "method_not_allowed"
   | "unsupported_media_type"
   | "request_too_large"
+  | "request_timeout"
   | "unauthorized"
   | "forbidden_origin"
   | "forbidden_host"

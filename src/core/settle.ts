@@ -102,8 +102,10 @@ async function failed(
     }
     return { state: "failed", attempt, endedAt: now, error: record(error) };
   }
-  // Another try cannot mend it: the partial data goes, a verified file that failed as an engine stays (A6, A16).
-  if (error.code === "engine_failed") return { state: "failed", endedAt: now, error: record(error) };
+  // Another try cannot mend it: the partial data goes (A6). A verified file that failed as an engine stays (A16), and what
+  // a disk did not read back: it may be whole, and somebody may mend the disk (F86).
+  if (error.code === "engine_failed" || error.code === "io")
+    return { state: "failed", endedAt: now, error: record(error) };
   await discardPartials(tools, row);
   return { state: "failed", endedAt: now, error: record(error) };
 }

@@ -14,9 +14,9 @@ export function isBusy(error: unknown): boolean {
   return isSqliteError(error) && /^SQLITE_(BUSY|LOCKED)/.test(error.code);
 }
 
-/** The volume has no room for what was to be written (F80). */
+/** The volume has no room for what was to be written (F80), be it the memory that connections share. */
 export function isFull(error: unknown): boolean {
-  return isSqliteError(error) && error.code === "SQLITE_FULL";
+  return isSqliteError(error) && /^SQLITE_(FULL|IOERR_SHMSIZE)$/.test(error.code);
 }
 
 /** The file is not, or no longer, a database that can be trusted (F103). */
@@ -30,7 +30,7 @@ export function toDatabaseError(error: unknown, dataDir: string): unknown {
   const code = "code" in error ? String(error.code) : "";
   const fail = (kind: "no_space" | "read_only" | "locked" | "io", text: string) =>
     new DownloadError(kind, `The database in ${dataDir} ${text}`, { cause: error });
-  if (/^(SQLITE_FULL|ENOSPC|EDQUOT)/.test(code))
+  if (/^(SQLITE_FULL|SQLITE_IOERR_SHMSIZE|ENOSPC|EDQUOT)/.test(code))
     return fail(
       "no_space",
       "cannot grow: its volume is full. Free some space; work continues by itself then.",

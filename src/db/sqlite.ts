@@ -33,16 +33,20 @@ export interface Connection {
   shared: boolean;
 }
 
+/** The database's file. */
+export const DATABASE = "state.db";
+
 /**
- * Opens `state.db` with its schema up to date. Throws SQLite's corruption errors for the caller to handle, and
+ * Opens `state.db`, or the file of another name, with its schema up to date. Throws SQLite's corruption errors for the caller to handle, and
  * `internal` for a database of a newer modelhaul.
  */
 export function connect(
   calls: SystemCalls,
   dataDir: string,
   shared = !isNetwork(calls, dataDir) && isSafeToShare(),
+  name = DATABASE,
 ): Connection {
-  const path = join(dataDir, "state.db");
+  const path = join(dataDir, name);
   if (calls.existsSync(path)) inspect(calls, path, dataDir);
   for (const name of [path, `${path}-wal`, `${path}-shm`])
     if (name === path || calls.existsSync(name)) ensureFile(calls, name);
@@ -111,14 +115,4 @@ export function isSafeToShare(version = sqliteVersion()): boolean {
 
 function isNetwork(calls: SystemCalls, dataDir: string): boolean {
   return NETWORK_TYPES.has(calls.statfsSync(dataDir).type);
-}
-
-/** Moves a damaged database out of the way, with its log; returns where it is now (F103). */
-export function setAside(calls: SystemCalls, dataDir: string, now: number): string {
-  const path = join(dataDir, "state.db");
-  const aside = `${path}.damaged-${new Date(now).toISOString().replace(/[:.]/g, "-")}`;
-  for (const suffix of ["-wal", "-shm", ""]) {
-    if (calls.existsSync(path + suffix)) calls.renameSync(path + suffix, aside + suffix);
-  }
-  return aside;
 }

@@ -2,7 +2,7 @@ import { DownloadError } from "../core/errors.ts";
 import type { HttpRequest } from "../core/ports.ts";
 import type { Address } from "./addresses.ts";
 import { type Dialer, watchConnect } from "./dial.ts";
-import { fetchFailed, proxyLogin, tooSlow } from "./faults.ts";
+import { fetchFailed, proxyLogin, socketFailed, tooSlow } from "./faults.ts";
 import type { Gate } from "./gate.ts";
 import { checkHead } from "./headers.ts";
 import type { PlainHttp } from "./plain/index.ts";
@@ -81,6 +81,8 @@ export async function exchange(wire: Wire, hop: Hop): Promise<Exchange> {
 
 async function send(wire: Wire, hop: Hop, controller: AbortController): Promise<Answer> {
   const { sessions, dialer } = wire;
+  if (sessions.socket !== undefined)
+    return head(hop, controller, throughSocket(sessions.throughSocket(), hop, sessions.socket));
   if (sessions.proxied(hop.url))
     return head(hop, controller, fetchThrough(sessions.throughProxy(), hop, sessions.proxyHost));
   for (;;) {
@@ -118,16 +120,8 @@ function fetchThrough(session: Bun.FetchSession, hop: Hop, peer: string, pinned?
     if (pinned) hop.headers.set("host", hop.url.host);
     try {
       // A dead kept-alive connection is replaced by Bun itself, for GET and HEAD, before it tells anybody (F62).
-      const response = await session.fetch(pinned ? pin(hop.url, pinned) : hop.url.href, {
-        method: hop.method,
-        headers: hop.headers,
-        body: hop.body,
-        redirect: "manual",
-        decompress: false,
-        timeout: false,
-        signal: controller.signal,
-      });
-      return answerOf(response);
+      const url = pinned ? pin(hop.url, pinned) : hop.url.href;
+      return answerOf(await session.fetch(url, fetchOptions(hop, controller)));
     } catch (error) {
       throw fetchFailed(hop.url.host, error, peer);
     } finally {
@@ -135,6 +129,19 @@ function fetchThrough(session: Bun.FetchSession, hop: Hop, peer: string, pinned?
     }
   };
 }
+
+function throughSocket(session: Bun.FetchSession, hop: Hop, path: string): Way {
+  return async (controller) => {
+    try {
+      return answerOf(await session.fetch(hop.url.href, { ...fetchOptions(hop, controller), unix: path }));
+    } catch (error) {
+      throw socketFailed(path, error);
+    }
+  };
+}
+
+const fetchOptions = ({ method, headers, body }: Hop, { signal }: AbortController) =>
+  ({ method, headers, body, redirect: "manual", decompress: false, timeout: false, signal }) as const;
 
 function answerOf({ status, headers, body }: Response): Answer {
   const reader = body?.getReader();

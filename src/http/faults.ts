@@ -96,6 +96,19 @@ export function fetchFailed(host: string, error: unknown, peer = host): Download
   return new DownloadError("network", `The connection to ${host} failed${code ? ` (${code})` : ""}.`);
 }
 
+const SOCKET: Record<string, string> = {
+  ENOENT: "there is no such socket",
+  ENOTSOCK: "it is no socket",
+  EACCES: "it belongs to another user",
+};
+
+/** The same for what is behind a Unix socket. */
+export function socketFailed(path: string, error: unknown): DownloadError {
+  const reason = SOCKET[codeOf(error)];
+  if (reason === undefined) return fetchFailed(path, error);
+  return new DownloadError("connect", `Could not connect to ${path}: ${reason}.`);
+}
+
 export const cut = (host: string): DownloadError =>
   new DownloadError("network", `${host} closed the connection before the answer was complete.`);
 

@@ -10,6 +10,8 @@ export interface ConnectionOptions {
   noProxy?: readonly string[];
   /** PEM file with further authorities to trust, beside those of the system. */
   caFile?: string;
+  /** Path of a Unix socket: everything is asked of the server behind it, whatever host a URL names. */
+  socket?: string;
 }
 
 export interface Sessions {
@@ -19,6 +21,10 @@ export interface Sessions {
   proxyHost: string;
   /** Connections to the proxy. */
   throughProxy(): Bun.FetchSession;
+  /** Path of the Unix socket behind which everything is, if there is one. */
+  socket: string | undefined;
+  /** Connections to it. */
+  throughSocket(): Bun.FetchSession;
   /** Connections whose peer proves to be `url`'s host, whatever address it is asked at. */
   direct(url: URL): Bun.FetchSession;
   /** Closes idle connections. */
@@ -65,6 +71,8 @@ export function createSessions(options: ConnectionOptions): Sessions {
     proxyHost: proxy?.host ?? "",
     throughProxy: () =>
       session("proxy", () => ({ tls: trust, proxy: { url: proxy!, respectNoProxy: false } })),
+    socket: options.socket,
+    throughSocket: () => session("socket", () => ({ proxy: false })),
     direct(url) {
       if (url.protocol === "http:") return session("plain", () => ({ proxy: false }));
       const host = hostOf(url);

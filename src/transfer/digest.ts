@@ -27,6 +27,18 @@ export function digestOf(algorithm: DigestAlgorithm, chunks: readonly Uint8Array
   return knownDigest({ algorithm, hex: hasher.digest("hex") });
 }
 
+/** What a disk cannot read does not get well by waiting (F86); whatever else was in the way may. */
+function unreadable(path: string, { code, text }: { code: string | undefined; text: string }): DownloadError {
+  if (code !== "EIO")
+    return new DownloadError("io", `${basename(path)}: could not be read for its digest (${code ?? text}).`);
+  return new DownloadError(
+    "io",
+    `${path} cannot be read for its digest: the disk reports an input/output error. The file is kept. ` +
+      "Check the disk and its cable, then try again.",
+    { verdict: "final" },
+  );
+}
+
 interface Thread {
   worker: Bun.Worker;
   sessions: Set<DigestSession>;
@@ -92,10 +104,7 @@ export class DigestSession {
       this.result.resolve(message.hex);
       this.leave();
     } else if (message.kind === "failed") {
-      const why = message.code ?? message.text;
-      this.fail(
-        new DownloadError("io", `${basename(this.path)}: could not be read for its digest (${why}).`),
-      );
+      this.fail(unreadable(this.path, message));
     } else {
       this.hashed = message.to;
       this.feed();

@@ -17,6 +17,7 @@ import { connect, isSafeToShare, sqliteVersion } from "../../src/db/sqlite.ts";
 import { Store } from "../../src/db/store.ts";
 import { systemCalls } from "../../src/db/system.ts";
 import { child } from "./child.ts";
+import { damageIndex } from "./damage.ts";
 import { fileDraft, insert, recordingLog } from "./rows.ts";
 import { cleanUpAfterEach, open, tempDir } from "./support.ts";
 
@@ -288,20 +289,6 @@ describe("an existing database", () => {
     expect(log.lines).toEqual([]);
   });
 });
-
-/** Overwrites a page of an index; unless told the database looks like one that was not closed. */
-function damageIndex(path: string, index: string, { clean = false } = {}): void {
-  const raw = new Sqlite(path);
-  if (!clean) raw.run("UPDATE meta SET value = '0' WHERE key = 'clean'");
-  raw.query("PRAGMA wal_checkpoint(TRUNCATE)").get();
-  const { page } = raw
-    .query("SELECT max(pageno) AS page FROM dbstat WHERE name = ? AND pagetype = 'leaf'")
-    .get(index) as { page: number };
-  raw.close();
-  const bytes = readFileSync(path);
-  bytes.fill(0x5a, (page - 1) * 4096, page * 4096);
-  writeFileSync(path, bytes);
-}
 
 /** Where it leads; nowhere once it is gone. */
 function linkOf(path: string): string {

@@ -39,8 +39,8 @@ describe("options", () => {
   test("no other flag is named than there is", () => {
     const { stdout } = Bun.spawnSync([process.execPath, "src/main.ts", "completion", "fish"], { cwd: ROOT });
     const known = [...stdout.toString().matchAll(/ -l (\S+)/g)].map(([, name]) => `--${name}`);
-    // Of build.ts and of the hub for trying.
-    const others = ["--all", "--rate"];
+    // Of build.ts, of the hub for trying and of curl.
+    const others = ["--all", "--rate", "--unix-socket"];
     expect([...flagsIn(README)].filter((flag) => !known.includes(flag) && !others.includes(flag))).toEqual(
       [],
     );

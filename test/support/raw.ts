@@ -43,8 +43,13 @@ export class RawClient {
     this.wake();
   }
 
-  static async connect(port: number, { host = "127.0.0.1", ca }: RawOptions = {}): Promise<RawClient> {
-    const socket = ca ? connectTls({ port, host, ca }) : connect({ port, host });
+  /** `place`: a port, or the path of a Unix socket. */
+  static async connect(
+    place: number | string,
+    { host = "127.0.0.1", ca }: RawOptions = {},
+  ): Promise<RawClient> {
+    const target = typeof place === "string" ? { path: place } : { port: place, host };
+    const socket = ca ? connectTls({ ...target, ca }) : connect(target);
     const client = new RawClient(socket);
     await new Promise<void>((resolve, reject) => {
       socket.once(ca ? "secureConnect" : "connect", () => resolve());
@@ -53,8 +58,8 @@ export class RawClient {
     return client;
   }
 
-  send(text: string): void {
-    this.socket.write(text);
+  send(bytes: string | Uint8Array): void {
+    this.socket.write(bytes);
   }
 
   /** All bytes since the last call, once `until` is satisfied or the connection has ended. */

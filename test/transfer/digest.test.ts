@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { ftruncateSync, openSync, symlinkSync, writeFileSync, writeSync } from "node:fs";
 import type { DigestAlgorithm } from "../../src/core/download.ts";
+import { knownTarget } from "../../src/core/target-path.ts";
 import { DigestPool, digestOf } from "../../src/transfer/digest.ts";
 import { bytesAt, generated, gitSha1Of, sha256Of } from "../support/bytes.ts";
 import { type TempDir, tempDir } from "../support/temp.ts";
@@ -111,3 +112,18 @@ test("F90 a partial file is not followed through a link, a finished file is", as
   await expect(pool.open(dir.at("link"), "sha256", SIZE).finish(SIZE)).rejects.toMatchObject({ code: "io" });
   expect((await pool.file(dir.at("link"), "sha256")).hex).toBe<string>(expected.sha256(whole));
 });
+
+test.skipIf(process.platform !== "linux")(
+  "F86 what the disk cannot read is final, and says what to do; what may pass is not",
+  async () => {
+    // The kernel's own EIO: nothing is mapped there.
+    await expect(pool.open(knownTarget("/proc/self/mem"), "sha256", 5).finish(5)).rejects.toMatchObject({
+      code: "io",
+      verdict: "final",
+      message: expect.stringMatching(
+        /^\/proc\/self\/mem cannot be read for its digest.*kept.*Check the disk/,
+      ),
+    });
+    await expect(pool.open(dir.at("none"), "sha256", 5).finish(5)).rejects.toMatchObject({ verdict: "wait" });
+  },
+);

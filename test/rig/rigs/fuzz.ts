@@ -8,17 +8,18 @@ import { ordinaryModel, startOllamaRegistry } from "../../support/ollama-registr
 import { type TempDir, tempDir } from "../../support/temp.ts";
 import { type OpenApiDocument, operationsOf } from "../fuzz/grammar.ts";
 import { emptyTally, Fuzz, SLOW_MS, type Tally } from "../fuzz/run.ts";
+import { emptySocketTally, fuzzSockets, type SocketTally } from "../fuzz/sockets.ts";
 import type { Figure, Rig, RigOptions } from "../rig.ts";
 
 const MOST_GROWTH_MB = 50;
 /** Samples of memory that one figure is the median of. */
 const SAMPLES = 9;
 
-/** F137-F164, G14: whatever is sent. */
+/** F137-F164, F222, F223, G14: whatever is sent. */
 export const fuzz: Rig = {
   name: "fuzz",
   title:
-    "Requests made of the OpenAPI document, real ones changed, and raw bytes: no 5xx, no crash, no answer slower than a second, every refusal in its family's shape, memory flat, nothing written elsewhere.",
+    "Requests made of the OpenAPI document, real ones changed, raw bytes, and WebSocket frames of every kind: no 5xx, no crash, no answer slower than a second, every refusal in its family's shape, memory flat, nothing written elsewhere.",
   async run(options) {
     using dir = tempDir("rig-fuzz");
     await using hub = await startHub({ repos: [ggufRepo("acme/tiny-gguf")] });
@@ -67,6 +68,7 @@ async function attack({ seed, isLong, say }: RigOptions, daemon: Daemon, dir: Te
   const start = performance.now();
   await new Fuzz({ port, seed, count, operations, tally, say, after }).run();
   const seconds = (performance.now() - start) / 1000;
+  const frames = await attackSockets({ seed, isLong, say }, daemon, port);
   const isAlive = existsSync(`/proc/${daemon.pid}`) && (await daemon.api("GET", "/health")).status === 200;
   const settings = await daemon.must("GET", "/v1/settings");
   const grown = memory.grown;
@@ -84,10 +86,92 @@ async function attack({ seed, isLong, say }: RigOptions, daemon: Daemon, dir: Te
       atMost: MOST_GROWTH_MB,
       note: memory.story,
     },
+    ...frames,
     { what: "crashes", value: isAlive ? 0 : 1, atMost: 0 },
     { what: "settings that let the queue run", value: settings.paused === true ? 0 : 1, atMost: 0 },
     { what: "failures of ours in the log", value: internal.length, atMost: 0, ...noted(internal[0]) },
     { what: "files written elsewhere", value: strays.length, atMost: 0, ...noted(strays[0]) },
+  ];
+}
+
+/** So many sockets between two looks at a neighbour, and at memory. */
+const SOCKETS_AT_ONCE = 50;
+
+/** F222, F223: WebSockets over which goes what no client sends, beside one that behaves. */
+async function attackSockets(
+  { seed, isLong, say }: Pick<RigOptions, "seed" | "isLong" | "say">,
+  daemon: Daemon,
+  port: number,
+): Promise<Figure[]> {
+  const count = isLong ? 50_000 : 1_500;
+  const tally = emptySocketTally();
+  const memory = new Memory(daemon.pid);
+  await tidy(daemon);
+  using neighbour = await daemon.ws();
+  neighbour.send({ type: "subscribe" });
+  let looks = 0;
+  const after = async (sockets: number): Promise<void> => {
+    if (sockets % SOCKETS_AT_ONCE > 0) return;
+    memory.sample();
+    if (sockets >= count / 10 && Number.isNaN(memory.grown)) memory.warm();
+    const { id } = await daemon.begin({ url: `http://127.0.0.1:9/look-${++looks}` });
+    await neighbour.next((frame) => frame.type === "download" && frame.download.id === id);
+    neighbour.all.length = 0;
+    await tidy(daemon);
+    if (sockets % 10_000 === 0)
+      say(`${sockets} of ${count} sockets, ${tally.faults} faults, ${memory.now} MB`);
+  };
+  await fuzzSockets({ port, seed, count, tally, say, after });
+  return socketFigures(tally, count, looks, memory);
+}
+
+/** Cancels and forgets what has piled up. */
+async function tidy(daemon: Daemon): Promise<void> {
+  await daemon.must("POST", "/v1/downloads/cancel");
+  await daemon.must("DELETE", "/v1/history");
+}
+
+function socketFigures(tally: SocketTally, count: number, looks: number, memory: Memory): Figure[] {
+  const list = (numbers: Iterable<[string, number]>): string =>
+    [...numbers].map(([name, n]) => `${name}: ${n}`).join(", ");
+  const { stood, ended, unfinished, overload } = tally;
+  return [
+    {
+      what: "WebSockets",
+      value: tally.sockets,
+      atLeast: count,
+      note: list(Object.entries({ stood, ended, unfinished, overload })),
+    },
+    {
+      what: "frames over them",
+      value: tally.frames,
+      atLeast: 3 * count,
+      note: list(Object.entries(tally.byKind)),
+    },
+    {
+      what: "frames of the server",
+      value: sum(tally.answers.values()),
+      atLeast: count,
+      note: list(tally.answers),
+    },
+    {
+      what: "events that a neighbour got meanwhile",
+      value: looks,
+      atLeast: Math.floor(count / SOCKETS_AT_ONCE),
+    },
+    {
+      what: "faults of WebSockets: no answer and no end, frames that no server sends",
+      value: tally.faults,
+      atMost: 0,
+      ...noted(tally.notes.join("\n  - ")),
+    },
+    {
+      what: "memory more than after the first tenth of them",
+      value: memory.grown,
+      unit: "MB",
+      atMost: MOST_GROWTH_MB,
+      note: memory.story,
+    },
   ];
 }
 
@@ -118,6 +202,8 @@ function figuresOf(tally: Tally, count: number, seconds: number, operations: num
 
 const noted = (note: string | undefined): { note?: string } =>
   note === undefined || note === "" ? {} : { note };
+
+const sum = (numbers: Iterable<number>): number => [...numbers].reduce((all, one) => all + one, 0);
 
 /** Resident memory of a process over time. */
 class Memory {

@@ -1,7 +1,9 @@
-import { Daemon } from "../../support/daemon.ts";
+import { readFileSync } from "node:fs";
+import { cleanEnv, Daemon, spawnExecutable } from "../../support/daemon.ts";
 import { type OriginProcess, startOriginProcess } from "../../support/origin/process.ts";
 import { between, randomOf } from "../../support/random.ts";
 import { tempDir } from "../../support/temp.ts";
+import { until } from "../../support/until.ts";
 import { lengthOf, overlap, receiptsOf, type Span, servedBy } from "../acknowledged.ts";
 import { Fleet, MOVING } from "../fleet.ts";
 import { momentOf } from "../moments.ts";
@@ -15,12 +17,16 @@ const AT_ONCE_MS = 1_000;
 /** Of ten stops this many are hurried by a second signal. */
 const HURRIED = 0.1;
 const INTERRUPTED = 130;
+/** Of ten starts this many are told to stop before they have come far. */
+const EARLY = 0.3;
+/** A start takes some 100 ms until it listens. */
+const LATEST_EARLY_MS = 120;
 
 /** F116, G12: ended in an orderly way, in every phase, again and again. */
 export const stop: Rig = {
   name: "stop",
   title:
-    "SIGTERM in every phase of four moving downloads: exit code 0 within 5 s, nothing that was acknowledged is lost or fetched again, a second signal ends it at once.",
+    "SIGTERM in every phase of the start and of four moving downloads: exit code 0 within 5 s, nothing that was acknowledged is lost or fetched again, a second signal ends it at once.",
   async run({ seed, isLong, rounds: stops = isLong ? 500 : 5, say }) {
     const next = randomOf(seed);
     using dir = tempDir("rig-stop");
@@ -31,6 +37,7 @@ export const stop: Rig = {
     const waste = new Waste(origin, fleet);
     const seen = new Stops();
     for (let round = 1; round <= stops; round++) {
+      if (next() < EARLY || round === 1) await seen.early(daemon, between(next, 0, LATEST_EARLY_MS));
       await daemon.start();
       using events = await daemon.events();
       const over = new AbortController();
@@ -57,6 +64,8 @@ export const stop: Rig = {
 /** How the process ended. */
 class Stops {
   orderly = 0;
+  /** Stopped in the course of its start. */
+  earlyOnes = 0;
   hurried = 0;
   bad = 0;
   slowest = 0;
@@ -70,6 +79,24 @@ class Stops {
     this.slowest = Math.max(this.slowest, performance.now() - begun);
     this.orderly += 1;
     if (code !== 0) this.blame(`exit code ${code}\n${daemon.story()}`);
+  }
+
+  /** A start that is told to stop so long after it began to listen for signals. */
+  async early(daemon: Daemon, afterMs: number): Promise<void> {
+    const folders = ["--data-dir", daemon.dataDir, "--models-dir", daemon.modelsDir];
+    const { args = [], dir } = daemon.options;
+    const { child, err } = await spawnExecutable(
+      ["serve", "--listen", "127.0.0.1:0", ...folders, ...args],
+      cleanEnv(dir),
+    );
+    await until(() => catchesSigterm(child.pid), "it to listen for signals", { everyMs: 1 });
+    await Bun.sleep(afterMs);
+    const begun = performance.now();
+    child.kill("SIGTERM");
+    const code = await child.exited;
+    this.slowest = Math.max(this.slowest, performance.now() - begun);
+    this.earlyOnes += 1;
+    if (code !== 0) this.blame(`${afterMs} ms into its start: exit code ${code}\n${err.all.join("\n")}`);
   }
 
   /** A second signal, while it is stopping or when it has just ended. */
@@ -98,6 +125,12 @@ class Stops {
 
 /** What a shell shows for a process that had taken its handlers off and was ended by the signal itself. */
 const SIGTERM = 143;
+
+/** Whether a process has a handler of its own for it (proc(5), `SigCgt`). */
+function catchesSigterm(pid: number): boolean {
+  const mask = /^SigCgt:\s*([0-9a-f]+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? "0";
+  return (BigInt(`0x${mask}`) & (1n << 14n)) !== 0n;
+}
 
 async function gone(daemon: Daemon, limitMs: number): Promise<number | undefined> {
   const timer = setTimeout(() => void daemon.kill(), limitMs);
@@ -151,6 +184,7 @@ function figuresOf(seen: Stops, fleet: Fleet, waste: Waste, atOnceMs: number): F
   const stops = seen.orderly + seen.hurried;
   const noteOf = (count: number, note: string): { note?: string } => (count > 0 ? { note } : {});
   return [
+    { what: "stops before it listened, or just then", value: seen.earlyOnes, atLeast: 1 },
     { what: "stops", value: stops, atLeast: 1, note: `${seen.hurried} of them with a second signal` },
     { what: "downloads started", value: added, atLeast: MOVING },
     { what: "downloads completed", value: completed, atLeast: 1 },
