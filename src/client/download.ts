@@ -81,6 +81,10 @@ export interface DownloadFile {
   state: "pending" | "done" | "failed";
   /** Its promised digest was found to be right. */
   verified: boolean;
+  /** Of the last verification since it came, epoch milliseconds. */
+  checked_at?: number;
+  /** What that found; left out when there was nothing to compare with. */
+  matches?: boolean;
   /** `algorithm:hex`. */
   digest?: string;
   local_path?: string;

@@ -24,7 +24,7 @@ import { applyPatch, applyRetry, DEFAULT_SETTINGS, type Settings, type SettingsP
 import { Sweeper, type SweepPolicy } from "./sweep.ts";
 
 export type { BulkOutcome, Outcome } from "./bulk.ts";
-export type { DiskFile, Verification } from "./disk-files.ts";
+export { type DiskFile, TRUSTS, type Trust, type Verification } from "./disk-files.ts";
 export type { EngineAnswer, EngineOrigin } from "./engine-requests.ts";
 export type { Feed, FeedEvent, Snapshot } from "./feed.ts";
 export type { Settings, SettingsPatch } from "./settings.ts";

@@ -144,6 +144,7 @@ async function recordDone(
     target,
     computed,
     verified,
+    checked: null,
     error: null,
     completedAt,
   } as const;

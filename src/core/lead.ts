@@ -80,6 +80,7 @@ function newFile(
     digest: file.digest,
     computed: null,
     verified: false,
+    checked: null,
     locator: file.locator,
     state: "pending" as const,
     target: null,

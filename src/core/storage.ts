@@ -56,6 +56,8 @@ export interface PartFile {
 export interface StoredFile {
   exists: boolean;
   size: number | null;
+  /** Last write, epoch milliseconds; null when nothing is there. */
+  modifiedAt: number | null;
 }
 
 export interface Storage {

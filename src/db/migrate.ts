@@ -7,10 +7,14 @@ import step5 from "./step-5.sql" with { type: "text" };
 /** Which runtime has an engine: the default may be another one at the next start. */
 const ENGINE_RUNTIME = "ALTER TABLE engines ADD COLUMN runtime TEXT NOT NULL DEFAULT 'register'";
 
+/** What reading a finished file again has found. */
+const FILE_CHECKED =
+  "ALTER TABLE files ADD COLUMN checked TEXT CHECK (checked IS NULL OR json_extract(checked, '$.at') IS NOT NULL)";
+
 type Step = string | ((db: Sqlite) => void);
 
 /** Schema versions, oldest first; `user_version` is how many of them a database has been through. Only ever append. */
-export const STEPS: readonly Step[] = [schema, step2, ollamaLayout, ENGINE_RUNTIME, step5];
+export const STEPS: readonly Step[] = [schema, step2, ollamaLayout, ENGINE_RUNTIME, step5, FILE_CHECKED];
 
 export function versionOf(db: Sqlite): number {
   return (db.query("PRAGMA user_version").get() as { user_version: number }).user_version;

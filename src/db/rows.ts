@@ -103,6 +103,7 @@ export const FILE = new Codec<File>({
   digest: "json",
   computed: "json",
   verified: "bool",
+  checked: "json",
   locator: "text",
   state: "text",
   target: "text",

@@ -24,10 +24,8 @@ export function salvage(calls: SystemCalls, damaged: string, db: Sqlite): number
 }
 
 function copyTable(from: Sqlite, to: Sqlite, table: string): void {
-  // Generated columns are not in table_info.
-  const columns = (to.query(`PRAGMA table_info(${table})`).all() as { name: string }[]).map(
-    (c) => `"${c.name}"`,
-  );
+  const columns = sharedColumns(from, to, table);
+  if (columns.length === 0) return;
   const insert = to.prepare(
     `INSERT OR IGNORE INTO ${table} (${columns.join(", ")}) VALUES (${columns.map(() => "?").join(", ")})`,
   );
@@ -41,6 +39,17 @@ function copyTable(from: Sqlite, to: Sqlite, table: string): void {
   }
   to.run("COMMIT");
   insert.finalize();
+}
+
+/** One that is older lacks what was added since. Generated columns are not in table_info. */
+function sharedColumns(from: Sqlite, to: Sqlite, table: string): string[] {
+  const named = (db: Sqlite) => db.query<{ name: string }, []>(`PRAGMA table_info(${table})`).all();
+  try {
+    const there = new Set(named(from).map(({ name }) => name));
+    return named(to).flatMap(({ name }) => (there.has(name) ? [`"${name}"`] : []));
+  } catch {
+    return [];
+  }
 }
 
 function insertRow(

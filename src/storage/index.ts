@@ -110,7 +110,9 @@ export function createStorage(options: StorageOptions): Storage {
 
     async stat(path) {
       const there = await onDisk("look at", path, () => ifThere(disk.stat(path)));
-      return there?.isFile() ? { exists: true, size: there.size } : { exists: false, size: null };
+      return there?.isFile()
+        ? { exists: true, size: there.size, modifiedAt: there.mtimeMs }
+        : { exists: false, size: null, modifiedAt: null };
     },
 
     locate: (path) => locate(models, path),

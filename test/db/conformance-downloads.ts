@@ -228,6 +228,7 @@ export function downloadsSuite(open: Open): void {
           digest: null,
           computed: null,
           verified: false,
+          checked: null,
           locator: "",
           state: "done",
           target: "/a",

@@ -125,6 +125,9 @@ test("files and verify tell what is on disk; F93 a file that was changed is exit
   appendFileSync(local_path!, "more");
   const changed = await beside("verify", local_path!);
   expect([changed.code, changed.out]).toEqual([5, expect.stringContaining("DOES NOT MATCH")]);
+  expect((await beside("files")).out).toMatch(/damaged .*quick\.bin/);
+  const status = await runExecutable(["status", id, "--server", daemon.base], cleanEnv(dir.path));
+  expect(status.out).toContain("quick.bin (1 MB 100.0%, damaged)");
   expect((await beside("verify", local_path!, ...digest)).code).toBe(5);
   expect((await beside("verify", join(dir.path, "nothing"))).code).toBe(4);
 });

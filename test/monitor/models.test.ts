@@ -43,6 +43,11 @@ describe.skipIf(!hasBrowser)("models on disk", () => {
   const model = (view: View, name: string): Locator =>
     view.page.getByRole("list", { name: "Models" }).getByRole("listitem", { name, exact: true });
 
+  const damaged = async (view: View, name: string): Promise<void> => {
+    await model(view, name).getByText("damaged", { exact: true }).waitFor();
+    await model(view, name).getByText("delete it and download it again").waitFor();
+  };
+
   test("nothing there is said, and what has just come appears by itself", async () => {
     const view = await open();
     await view.page.getByRole("heading", { name: "Nothing on disk yet" }).waitFor();
@@ -69,12 +74,33 @@ describe.skipIf(!hasBrowser)("models on disk", () => {
     const name = "acme/tiny-gguf/tiny-Q4_K_M.gguf";
     await view.button(`Verify ${name}`).click();
     await view.page.getByText(/is not what it should be.*Delete it/).waitFor();
-    await model(view, name).getByText("damaged").waitFor();
+    await damaged(view, name);
 
     rmSync(plain.local_path);
     await view.button("Refresh the list").click();
-    await row.getByText("missing").waitFor();
+    await row.getByText("missing", { exact: true }).waitFor();
     expect(await view.button("Verify plain.gguf").isDisabled()).toBe(true);
+  });
+
+  test("F93 a damaged model is damaged after a reload and a restart, until it is downloaded again", async () => {
+    const { id, local_path, progress } = await tiny();
+    const name = "acme/tiny-gguf/tiny-Q4_K_M.gguf";
+    writeFileSync(local_path, Buffer.alloc(progress.total_bytes));
+    const [file] = (await world.daemon.must("GET", `/v1/downloads/${id}`)).files;
+    await world.daemon.must("POST", `/v1/files/${file.id}/verify`);
+    const view = await open();
+    await damaged(view, name);
+    await view.page.reload();
+    await damaged(view, name);
+    await view.context.close();
+    await world.daemon.restart();
+    const later = await open();
+    await damaged(later, name);
+    await later.button(`Delete ${name}`).click();
+    await later.button("Delete from disk").click();
+    await later.page.getByRole("heading", { name: "Nothing on disk yet" }).waitFor();
+    await tiny();
+    await model(later, name).getByText("verified", { exact: true }).waitFor();
   });
 
   test("a verification shows how far it is, and can be stopped", async () => {
@@ -143,7 +169,7 @@ describe.skipIf(!hasBrowser)("models on disk", () => {
 
     truncateSync(`${local_path}/config.json`, 3);
     await view.button("Refresh the list").click();
-    await files.filter({ hasText: "config.json" }).filter({ hasText: "missing" }).first().waitFor();
+    await files.filter({ hasText: "config.json" }).filter({ hasText: "changed" }).first().waitFor();
     await view.button("Delete acme/plain").click();
     await view.page.getByText(/All 9 files go from disk/).waitFor();
     await view.button("Delete from disk").click();

@@ -139,6 +139,12 @@ export const presentRetry = (retry: NonNullable<Download["retry"]>) => ({
 
 export const digestText = ({ algorithm, hex }: Digest): string => `${algorithm}:${hex}`;
 
+/** What its last verification found. */
+function presentCheck(checked: File["checked"]) {
+  if (checked === null) return {};
+  return { checked_at: checked.at, ...optional("matches", checked.matches) };
+}
+
 export function presentFile(file: File) {
   const digest = file.digest ?? file.computed;
   const local = file.target;
@@ -149,6 +155,7 @@ export function presentFile(file: File) {
     bytes: file.bytes,
     state: file.state,
     verified: file.verified,
+    ...presentCheck(file.checked),
     ...(digest === null ? {} : { digest: digestText(digest) }),
     ...(local === null ? {} : { local_path: local }),
     ...(file.error === null ? {} : { error: file.error }),

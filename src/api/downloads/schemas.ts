@@ -115,6 +115,10 @@ export const FileSchema = open({
   bytes: whole("Bytes on disk"),
   state: word(["pending", "done", "failed"]),
   verified: Type.Boolean({ description: "Its promised digest was found to be right" }),
+  checked_at: Type.Optional(whole("Epoch milliseconds of the last verification since it came")),
+  matches: Type.Optional(
+    Type.Boolean({ description: "What that found; left out when there was nothing to compare with" }),
+  ),
   digest: Type.Optional(Type.String({ description: "algorithm:hex, promised or computed" })),
   local_path: Type.Optional(Type.String()),
   error: Type.Optional(Failure),

@@ -16,8 +16,16 @@ export interface Model {
   path: string | undefined;
 }
 
+export type Trust = ModelFile["verification"];
+
+/** The weakest first. */
+const WEAKEST: readonly Trust[] = ["missing", "damaged", "changed", "unverified"];
+
 /** What is known of the bytes: the weakest of all files says it. */
-export type Trust = "verified" | "unverified" | "damaged" | "missing";
+export function trustIn(files: readonly ModelFile[]): Trust {
+  const known = new Set(files.map(({ verification }) => verification));
+  return WEAKEST.find((trust) => known.has(trust)) ?? "verified";
+}
 
 /** Newest first. */
 export function modelsOf(files: readonly ModelFile[]): Model[] {

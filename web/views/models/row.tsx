@@ -5,15 +5,28 @@ import { copy } from "../../parts/copy.ts";
 import { bytes, date, number, percent, time } from "../../parts/format.ts";
 import { toast } from "../../state/notices.ts";
 import { providerWord } from "../providers.ts";
-import type { Model, Trust } from "./groups.ts";
+import { type Model, type Trust, trustIn } from "./groups.ts";
 import { isRemoving, removeModel } from "./remove.ts";
-import { trustIn, verify, type Work, workOn } from "./verify.ts";
+import { verify, type Work, workOn } from "./verify.ts";
 
-const WORDS: Record<Trust, { text: string; tip: string }> = {
+const WORDS: Record<Trust, { text: string; tip: string; advice?: string }> = {
   verified: { text: "verified", tip: "Its bytes were compared with the digest the hub promised" },
   unverified: { text: "not verified", tip: "Nobody promised a digest, or it was not compared yet" },
-  damaged: { text: "damaged", tip: "It is not what it should be: delete it and download it again" },
-  missing: { text: "missing", tip: "It is not there any more, or not with its size" },
+  damaged: {
+    text: "damaged",
+    tip: "It was read again, and is not what it should be",
+    advice: "Not what it should be: delete it and download it again.",
+  },
+  changed: {
+    text: "changed",
+    tip: "Somebody has written to it since it was downloaded or verified",
+    advice: "Written to since it was downloaded or verified: verify it.",
+  },
+  missing: {
+    text: "missing",
+    tip: "It is not there any more",
+    advice: "No longer on disk: delete the entry, or download it again.",
+  },
 };
 
 /** One model; its files when it is opened. */
@@ -40,6 +53,7 @@ export function ModelRow({ model }: { model: Model }) {
               " · ",
             )}
           </span>
+          {WORDS[trust].advice && !work && <span class={`model-advice ${trust}`}>{WORDS[trust].advice}</span>}
         </div>
         <span class="model-size">{bytes(size)}</span>
         <span class="model-when faint" title={completedAt === undefined ? "" : date(completedAt)}>
