@@ -291,6 +291,7 @@ export const STORAGE = {
   free_bytes: 512_000_000_000,
   reserved_bytes: 4_400_000_000,
   models_bytes: 88_000_000_000,
+  partial_bytes: 1_200_000_000,
 };
 
 const frame = (type: string, seq: number, data: object): string =>

@@ -247,6 +247,8 @@ export interface StorageInfo {
   reserved_bytes: number;
   /** In finished files. */
   models_bytes: number;
+  /** In what is not finished yet. */
+  partial_bytes: number;
 }
 
 /** The service itself. */

@@ -18,7 +18,7 @@ import { Engines } from "./engines.ts";
 import { DownloadError } from "./errors.ts";
 import type { Feed, Snapshot } from "./feed.ts";
 import { KeyedLock } from "./keyed-lock.ts";
-import type { DownloadFilter, Page, PageRequest, RemoteListing, StartRequest } from "./ports.ts";
+import type { DownloadFilter, Page, PageRequest, RemoteListing, StartRequest, Usage } from "./ports.ts";
 import { Runner } from "./runner.ts";
 import { applyPatch, applyRetry, DEFAULT_SETTINGS, type Settings, type SettingsPatch } from "./settings.ts";
 import { Sweeper, type SweepPolicy } from "./sweep.ts";
@@ -308,7 +308,7 @@ export class Downloads {
     return source.list(repo, revision, { secret, signal, log: this.#tools.log });
   }
 
-  storage(): Promise<{ freeBytes: number; reservedBytes: number; modelsBytes: number }> {
+  storage(): Promise<Usage> {
     return this.#tools.storage.usage();
   }
 

@@ -99,7 +99,16 @@ export interface Storage {
   /** Reserves space for bytes still to come; throws `no_space` when they do not fit. Release when done. */
   reserve(path: string, bytes: number): Promise<Reservation>;
   /** For `GET /v1/storage`. */
-  usage(): Promise<{ freeBytes: number; reservedBytes: number; modelsBytes: number }>;
+  usage(): Promise<Usage>;
+}
+
+export interface Usage {
+  freeBytes: number;
+  reservedBytes: number;
+  /** In files that are complete. */
+  modelsBytes: number;
+  /** In partial files. */
+  partialBytes: number;
 }
 
 export interface Reservation {

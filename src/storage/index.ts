@@ -130,10 +130,10 @@ export function createStorage(options: StorageOptions): Storage {
     async usage() {
       await models.ready();
       const freeBytes = await space.free(models.path);
-      const modelsBytes = await onDisk("count the files of", models.path, () =>
+      const used = await onDisk("count the files of", models.path, () =>
         space.used([models.path, cache.path, ollama.path]),
       );
-      return { freeBytes, reservedBytes: space.reservedBytes, modelsBytes };
+      return { freeBytes, reservedBytes: space.reservedBytes, ...used };
     },
   };
 }

@@ -181,12 +181,18 @@ describe("files", () => {
     const { body } = await call("GET", "/v1/files", "?limit=1000");
     const mine: Body = body.files.find((f: Body) => f.model_id === "file");
     expect(mine).toMatchObject({ size: 5000, verified: false, exists: true, provider: "url", state: "done" });
+    expect(mine).toMatchObject({ verification: "unverified", download_state: "completed" });
     const verified = await call("POST", "/v1/files/{id}/verify", String(mine.id));
     expect(verified.body).toMatchObject({ success: true, computed: `sha256:${origin.sha256("/m.bin")}` });
     expect(verified.body).not.toHaveProperty("matches");
     writeFileSync(mine.local_path, Buffer.alloc(5000));
     const spoiled = await call("POST", "/v1/files/{id}/verify", String(mine.id));
-    expect(spoiled.body).toMatchObject({ success: false, matches: false });
+    expect(spoiled.body).toMatchObject({ success: false, matches: false, file: { matches: false } });
+    const later: Body[] = (await call("GET", "/v1/files", "?limit=1000")).body.files;
+    expect(later.find((f) => f.id === mine.id)).toMatchObject({
+      verification: "damaged",
+      checked_at: spoiled.body.file.checked_at,
+    });
     expect((await call("DELETE", "/v1/files/{id}", String(mine.id))).body.success).toBe(true);
     expect(existsSync(mine.local_path)).toBe(false);
     expect((await call("DELETE", "/v1/files/{id}", String(mine.id))).status).toBe(404);
@@ -195,7 +201,7 @@ describe("files", () => {
   test("R131 the space there is", async () => {
     const { body } = await call("GET", "/v1/storage");
     expect(body.free_bytes).toBeGreaterThan(0);
-    expect(Object.keys(body)).toEqual(["free_bytes", "reserved_bytes", "models_bytes"]);
+    expect(Object.keys(body)).toEqual(["free_bytes", "reserved_bytes", "models_bytes", "partial_bytes"]);
   });
 });
 

@@ -5,7 +5,8 @@ import { gguf, LLAMA } from "../engines/support.ts";
 import { generated, literal } from "../support/bytes.ts";
 import type { Shown } from "../support/daemon.ts";
 import { awkwardRepo, ggufRepo, safetensorsRepo } from "../support/hub.ts";
-import { hasBrowser, LOOKS, monitorWorld, type View } from "./browser.ts";
+import { until } from "../support/until.ts";
+import { hasBrowser, LOOKS, monitorWorld, PHONE, type View } from "./browser.ts";
 
 setDefaultTimeout(60_000);
 
@@ -28,7 +29,10 @@ describe.skipIf(!hasBrowser)("models on disk", () => {
       ],
     },
   });
-  afterEach(() => world.forget());
+  afterEach(() => {
+    world.hub.cdn.clear();
+    return world.forget();
+  });
 
   const fetched = async (body: Record<string, unknown>): Promise<Shown & { local_path: string }> => {
     const { id } = await world.daemon.begin(body);
@@ -55,7 +59,7 @@ describe.skipIf(!hasBrowser)("models on disk", () => {
     const row = model(view, "acme/tiny-gguf/tiny-Q4_K_M.gguf");
     await row.getByText("verified", { exact: true }).waitFor();
     expect(await row.textContent()).toContain("3.00 MB");
-    await view.page.getByText(/^1 model · .+ used · .+ free$/).waitFor();
+    await view.page.getByText(/^1 model · .+ in finished files · .+ free$/).waitFor();
   });
 
   test("verified or not, damaged or gone: told for each, after reading it again", async () => {
@@ -175,6 +179,51 @@ describe.skipIf(!hasBrowser)("models on disk", () => {
     await view.button("Delete from disk").click();
     await row.waitFor({ state: "detached" });
     expect(existsSync(`${local_path}/model-00001-of-00002.safetensors`)).toBe(false);
+  });
+
+  test("of a repository that is still coming it says so, leads to its download, and deletes nothing", async () => {
+    const path = world.hub.cdnPath("acme/plain", "model-00002-of-00002.safetensors");
+    world.hub.cdn.on({ path }, { kind: "stall", at: 300_000 });
+    const { id } = await world.daemon.begin({ repo_id: "acme/plain" });
+    await world.daemon.until(id, (it) => it.files_done === 8 && it.progress.downloaded_bytes > 1_300_000);
+    // The sizes on disk are counted every ten seconds.
+    await until(
+      async () => (await world.daemon.must("GET", "/v1/storage")).partial_bytes > 0,
+      "what is not finished to be counted",
+      { timeoutMs: 20_000 },
+    );
+    const view = await open();
+    const row = model(view, "acme/plain");
+    await row.getByText("unfinished", { exact: true }).waitFor();
+    await row.getByText("Unfinished: downloading, 8 of 9 files.").waitFor();
+    await view.page.getByText(/^1 model · .+ in finished files \+ .+ unfinished · .+ free$/).waitFor();
+    expect(await view.button("Verify acme/plain").isEnabled()).toBe(true);
+    expect(await view.button("Delete acme/plain").count()).toBe(0);
+
+    await world.daemon.must("POST", `/v1/downloads/${id}/pause`);
+    await row.getByText("Unfinished: paused, 8 of 9 files.").waitFor();
+    await view.goto("#/downloads");
+    await view.field("Search").fill("nothing like it");
+    await view.goto("#/models");
+    await view.link("Show the download of acme/plain").click();
+    const shown = view.page.getByRole("list", { name: "Downloads" }).getByRole("listitem");
+    await view.button("Show files (8 of 9 complete)", shown).waitFor();
+    await until(() => shown.evaluate((it) => it === document.activeElement), "the row to have the focus");
+
+    // What is left of a cancelled one can be deleted.
+    await world.daemon.must("POST", `/v1/downloads/${id}/cancel`);
+    await view.goto("#/models");
+    await row.getByText("Unfinished: cancelled, 8 of 9 files.").waitFor();
+    await view.button("Delete acme/plain").click();
+    await view.button("Delete from disk").click();
+    await view.page.getByRole("heading", { name: "Nothing on disk yet" }).waitFor();
+  });
+
+  test("on a phone too each model has its time", async () => {
+    await tiny();
+    const view = await world.open({ width: PHONE, at: "/#/models" });
+    const row = model(view, "acme/tiny-gguf/tiny-Q4_K_M.gguf");
+    await row.getByText(/^\d{1,2}:\d{2}/).waitFor();
   });
 
   test("the path is copied", async () => {

@@ -13,10 +13,12 @@ import { fault, refreshNow } from "./fault.ts";
 import { LimitHost } from "./limits.tsx";
 import { DownloadList } from "./list.tsx";
 import { told } from "./queue.ts";
+import { useUnhidden } from "./show.ts";
 import { Toolbar } from "./toolbar.tsx";
 
 /** All downloads, and what can be done to them. */
 export function DownloadsView() {
+  useUnhidden();
   return (
     <div class="downloads-view">
       <h2 class="unseen">Downloads</h2>
