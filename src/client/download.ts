@@ -93,7 +93,8 @@ export interface DownloadFile {
 
 /** Why it does not run; `until` in epoch milliseconds. */
 export interface Waiting {
-  reason: "user" | "queue" | "disk" | "volume" | "host_limit" | "retry";
+  /** `user`: it is paused. `all_paused`: the settings let no download run. */
+  reason: "user" | "all_paused" | "queue" | "disk" | "volume" | "host_limit" | "retry";
   until?: number;
 }
 

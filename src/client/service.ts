@@ -10,7 +10,7 @@ export interface Settings {
   /** Bytes per second of all downloads together, 0 = no limit. */
   rate_limit_bps?: number;
   retry?: Retry;
-  /** Start nothing new. */
+  /** No download runs; those that ran wait in the queue. */
   paused?: boolean;
 }
 

@@ -114,7 +114,9 @@ export interface EngineSpec {
   parameters: Record<string, number | boolean | string>;
 }
 
-export type WaitReason = "user" | "queue" | "disk" | "volume" | "host_limit" | "retry";
+/** `all_paused`: the settings let no download run; whatever else it may wait for comes after that. */
+export const WAIT_REASONS = ["user", "all_paused", "queue", "disk", "volume", "host_limit", "retry"] as const;
+export type WaitReason = (typeof WAIT_REASONS)[number];
 export interface Waiting {
   reason: WaitReason;
   /** Epoch milliseconds, when known. */

@@ -76,7 +76,7 @@ export class Downloads {
     const tools = { ...rooms, engines: this.engines };
     this.#tools = tools;
     this.#options = options;
-    this.#board = new Board(tools.db, tools.clock);
+    this.#board = new Board(tools.db, tools.clock, () => this.#settings.paused);
     this.feed = this.#board.feed;
     this.disk = new DiskFiles(tools, (id) => this.#board.write(id, {}, {}));
     this.#runner = new Runner(tools, this.#board, () => this.#settings);
@@ -275,11 +275,25 @@ export class Downloads {
     // One after the other: each stands upon what the one before has saved, so that two clients lose nothing.
     return this.#changes.run(SETTINGS_KEY, async () => {
       const settings = applyPatch(this.#settings, patch);
+      const isOther = settings.paused !== this.#settings.paused;
       await this.#tools.db.saveSetting(SETTINGS_KEY, settings);
       this.#settings = settings;
       this.#runner.applySettings();
+      if (isOther) await this.#tellWaiting();
       return settings;
     });
+  }
+
+  /** What waits does so for another reason from now on; nothing of it stands in its row. */
+  async #tellWaiting(): Promise<void> {
+    let cursor: string | null | undefined;
+    do {
+      const page = await this.list({ states: ["queued"] }, { limit: PAGE, ...(cursor ? { cursor } : {}) });
+      for (const download of page.items) this.feed.changed(download, false);
+      cursor = page.nextCursor;
+      // Of a long queue: others get their turn between two pages (F224).
+      if (cursor) await new Promise((resolve) => setImmediate(resolve));
+    } while (cursor);
   }
 
   sources(): { name: string; description: string; lists: boolean }[] {

@@ -1,5 +1,5 @@
 import { type Static, Type } from "@sinclair/typebox";
-import { STATES } from "../../core/download.ts";
+import { STATES, WAIT_REASONS } from "../../core/download.ts";
 import { VERDICTS } from "../../core/errors.ts";
 import { CHANGE_BODY, START_BODY } from "../examples.ts";
 import { open, ref, text, whole, word } from "../wire.ts";
@@ -102,7 +102,7 @@ export type ChangeBody = Static<typeof ChangeSchema>;
 /* ---------------------------------------------------------------- answers; they document, handlers build them */
 
 const Waiting = open({
-  reason: word(["user", "queue", "disk", "volume", "host_limit", "retry"]),
+  reason: word(WAIT_REASONS, "user: paused; all_paused: `paused` of the settings lets none run"),
   until: Type.Optional(whole("Epoch milliseconds")),
 });
 
