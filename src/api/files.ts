@@ -15,7 +15,7 @@ import { open, word } from "./wire.ts";
 
 const DiskFileSchema = Type.Composite(
   [
-    FileSchema,
+    Type.Omit(FileSchema, ["exists"]),
     open({
       download_id: Type.String({ format: "uuid" }),
       model_id: Type.String(),

@@ -85,6 +85,8 @@ export interface DownloadFile {
   checked_at?: number;
   /** What that found; left out when there was nothing to compare with. */
   matches?: boolean;
+  /** It is still there, with its size; only where that was asked for. */
+  exists?: boolean;
   /** `algorithm:hex`. */
   digest?: string;
   local_path?: string;

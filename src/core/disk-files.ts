@@ -87,6 +87,12 @@ export class DiskFiles {
     return this.#tools.storage.locate?.(path);
   }
 
+  /** Of these, the ids of those that are done and lie on our disk; with each whether it is still there, with its size. */
+  async whole(files: readonly File[]): Promise<ReadonlyMap<number, boolean>> {
+    const ours = files.filter(({ state, target }) => state === "done" && target !== null);
+    return new Map(await Promise.all(ours.map(async (file) => [file.id, await this.#exists(file)] as const)));
+  }
+
   /** Whether all that a completed download brought is still there. */
   async holds(download: Download): Promise<boolean> {
     const files = await this.#tools.db.files(download.id);

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { ggufRepo, type Hub, startHub } from "../support/hub.ts";
 import { type Origin, startOrigin } from "../support/origin.ts";
 import { Contract } from "./contract.ts";
@@ -196,6 +196,16 @@ describe("files", () => {
     expect((await call("DELETE", "/v1/files/{id}", String(mine.id))).body.success).toBe(true);
     expect(existsSync(mine.local_path)).toBe(false);
     expect((await call("DELETE", "/v1/files/{id}", String(mine.id))).status).toBe(404);
+  });
+
+  test("A22 one that was deleted by hand: its download tells where that is asked for", async () => {
+    const { id } = await fetched("by-hand");
+    const files = async (query: string): Promise<Body[]> =>
+      (await call("GET", "/v1/downloads/{id}", id + query)).body.files;
+    const existing = async (query: string) => (await files(query)).map(({ exists }) => exists);
+    expect([await existing(""), await existing("?exists=true")]).toEqual([[undefined], [true]]);
+    rmSync((await files(""))[0].local_path);
+    expect([await existing("?exists=false"), await existing("?exists=true")]).toEqual([[undefined], [false]]);
   });
 
   test("R131 the space there is", async () => {

@@ -25,14 +25,29 @@ export function present(download: Snapshot, now: number) {
   };
 }
 
-/** The same as shown alone: more about the engine (R69-R71), and the files when they are given. */
-export function presentOne(download: Snapshot, now: number, files?: readonly File[]) {
+/**
+ * The same as shown alone: more about the engine (R69-R71), and the files when they are given; `whole` says of files by
+ * id whether they are still there.
+ */
+export function presentOne(
+  download: Snapshot,
+  now: number,
+  files?: readonly File[],
+  whole?: ReadonlyMap<number, boolean>,
+) {
   const { engine } = download;
   return {
     ...core(download, now),
     ...(engine === null ? {} : { engine_creation: engineFull(engine) }),
     ...extras(download),
-    ...(files === undefined ? {} : { files: files.map(presentFile) }),
+    ...(files === undefined
+      ? {}
+      : {
+          files: files.map((file) => ({
+            ...presentFile(file),
+            ...optional("exists", whole?.get(file.id) ?? null),
+          })),
+        }),
   };
 }
 

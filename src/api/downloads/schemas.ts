@@ -120,6 +120,9 @@ export const FileSchema = open({
     Type.Boolean({ description: "What that found; left out when there was nothing to compare with" }),
   ),
   digest: Type.Optional(Type.String({ description: "algorithm:hex, promised or computed" })),
+  exists: Type.Optional(
+    Type.Boolean({ description: "It is still there, with its size; only where that was asked for" }),
+  ),
   local_path: Type.Optional(Type.String()),
   error: Type.Optional(Failure),
 });
