@@ -127,6 +127,9 @@ function response({
 export const integerText = (description: string, minimum: number, maximum: number) =>
   Type.Optional(Type.String({ pattern: "^\\d{1,15}$", description, "x-integer": { minimum, maximum } }));
 
+/** `true` or `false` of a query, which is all text. */
+export const booleanText = (description: string) =>
+  Type.Optional(Type.String({ pattern: "^(true|false)$", description, "x-boolean": true }));
 export const textParam = (description: string, maxLength = 512) =>
   Type.Optional(Type.String({ description, maxLength }));
 

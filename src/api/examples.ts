@@ -256,7 +256,16 @@ export const REMOTE_FILES = {
 
 export const FILES = {
   files: [
-    { ...FILE, download_id: ID, model_id: "my-model", provider: "url", exists: true, completed_at: NOW },
+    {
+      ...FILE,
+      download_id: ID,
+      model_id: "my-model",
+      provider: "url",
+      exists: true,
+      verification: "verified",
+      download_state: "completed",
+      completed_at: NOW,
+    },
   ],
 };
 export const FILE_DELETED = { success: true, message: "File deleted" };
@@ -265,7 +274,7 @@ export const VERIFICATION = {
   message: "The file is what it should be",
   matches: true,
   computed: FILE.digest,
-  file: FILE,
+  file: { ...FILE, checked_at: NOW, matches: true },
 };
 export const RECORDS_REMOVED = { success: true, message: "Finished records removed", removed_count: 1 };
 export const SESSION_OPENED = { success: true, message: "Session opened" };
@@ -282,6 +291,7 @@ export const STORAGE = {
   free_bytes: 512_000_000_000,
   reserved_bytes: 4_400_000_000,
   models_bytes: 88_000_000_000,
+  partial_bytes: 1_200_000_000,
 };
 
 const frame = (type: string, seq: number, data: object): string =>

@@ -1,5 +1,6 @@
 import { Type } from "@sinclair/typebox";
-import type { DiskFile, Downloads } from "../core/downloads.ts";
+import { STATES } from "../core/download.ts";
+import { type DiskFile, type Downloads, TRUSTS } from "../core/downloads.ts";
 import { integerText, operation, textParam } from "./doc.ts";
 import { onCursor, pageOf } from "./downloads/list.ts";
 import { presentFile } from "./downloads/present.ts";
@@ -10,17 +11,24 @@ import * as examples from "./examples.ts";
 import { type ApiContext, type Family, newRoutes } from "./family.ts";
 import { json } from "./reply.ts";
 import { eventText, verdict, verificationStream } from "./verification.ts";
-import { open } from "./wire.ts";
+import { open, word } from "./wire.ts";
 
 const DiskFileSchema = Type.Composite(
   [
-    FileSchema,
+    Type.Omit(FileSchema, ["exists"]),
     open({
       download_id: Type.String({ format: "uuid" }),
       model_id: Type.String(),
       provider: Type.String(),
       repo_id: Type.Optional(Type.String()),
       exists: Type.Boolean({ description: "It is still there, with its size" }),
+      verification: word(
+        TRUSTS,
+        "damaged: delete it and download it again; changed: written to since it was known, verify it; missing: gone",
+      ),
+      download_state: Type.Optional(
+        word(STATES, "Of its download; a file of one that has not ended cannot be deleted"),
+      ),
       completed_at: Type.Optional(Type.Integer({ minimum: 0, description: "Epoch milliseconds" })),
     }),
   ],
@@ -34,7 +42,8 @@ function fileNumber(id: string): number {
   return Number(id);
 }
 
-function present({ file, modelId, repo, provider, exists }: DiskFile) {
+/** As `GET /v1/files` lists it. */
+export function presentDiskFile({ file, modelId, repo, provider, exists, ...it }: DiskFile) {
   return {
     ...presentFile(file),
     download_id: file.downloadId,
@@ -42,6 +51,8 @@ function present({ file, modelId, repo, provider, exists }: DiskFile) {
     provider,
     ...(repo === null ? {} : { repo_id: repo }),
     exists,
+    verification: it.trust,
+    ...(it.downloadState === null ? {} : { download_state: it.downloadState }),
     ...(file.completedAt === null ? {} : { completed_at: file.completedAt }),
   };
 }
@@ -59,7 +70,7 @@ function listing(downloads: Downloads) {
     "/v1/files",
     async ({ query }) => {
       const page = await onCursor(() => downloads.disk.list(pageOf(query)));
-      const files = page.items.map(present);
+      const files = page.items.map(presentDiskFile);
       return json(page.nextCursor === null ? { files } : { files, next_cursor: page.nextCursor });
     },
     {

@@ -1,16 +1,12 @@
 import { Type } from "@sinclair/typebox";
-import { IdParams, operation } from "./doc.ts";
+import { booleanText, IdParams, operation } from "./doc.ts";
 import { refuseKolosal } from "./envelope.ts";
 import { RECORDS_REMOVED } from "./examples.ts";
 import { type ApiContext, type Family, newRoutes } from "./family.ts";
 import { json } from "./reply.ts";
 import { open } from "./wire.ts";
 
-const RemoveQuery = open({
-  files: Type.Optional(
-    Type.String({ pattern: "^(true|false)$", description: "true also deletes the files", "x-boolean": true }),
-  ),
-});
+const RemoveQuery = open({ files: booleanText("true also deletes the files") });
 
 const Removed = open({
   success: Type.Boolean(),

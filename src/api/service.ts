@@ -21,6 +21,7 @@ const StorageSchema = open({
   free_bytes: Type.Integer({ minimum: 0 }),
   reserved_bytes: Type.Integer({ minimum: 0, description: "Promised to downloads that run" }),
   models_bytes: Type.Integer({ minimum: 0, description: "In finished files" }),
+  partial_bytes: Type.Integer({ minimum: 0, description: "In what is not finished yet" }),
 });
 
 /** Health, storage, metrics, the document and its page. */
@@ -47,8 +48,13 @@ function state({ downloads, clock, version }: ApiContext, metrics: Metrics) {
     .get(
       "/v1/storage",
       async () => {
-        const { freeBytes, reservedBytes, modelsBytes } = await downloads.storage();
-        return json({ free_bytes: freeBytes, reserved_bytes: reservedBytes, models_bytes: modelsBytes });
+        const { freeBytes, reservedBytes, modelsBytes, partialBytes } = await downloads.storage();
+        return json({
+          free_bytes: freeBytes,
+          reserved_bytes: reservedBytes,
+          models_bytes: modelsBytes,
+          partial_bytes: partialBytes,
+        });
       },
       operation({
         id: "getStorage",

@@ -24,7 +24,9 @@ export const SettingsSchema = open(
       }),
     ),
     retry: Type.Optional(RetrySchema),
-    paused: Type.Optional(Type.Boolean({ description: "Start nothing new" })),
+    paused: Type.Optional(
+      Type.Boolean({ description: "No download runs; those that ran wait in the queue" }),
+    ),
   },
   { description: "Kept, and in force at once", minProperties: 1, example: SETTINGS },
 );

@@ -14,6 +14,7 @@ export function describe(download: WireDownload): string {
 
 const REASONS: Record<string, string> = {
   user: "paused",
+  all_paused: "waiting: all downloads are paused by the settings",
   queue: "waiting for a free place",
   disk: "waiting for disk space",
   volume: "waiting for the volume to come back",
@@ -25,6 +26,8 @@ const REASONS: Record<string, string> = {
 export function waitingFor(download: WireDownload): string {
   const reason = download.waiting?.reason;
   if (reason === undefined || reason === "user" || reason === "queue") return "";
-  const error = download.last_error ? `: ${safe(download.last_error.message)}` : "";
+  // What made it wait before does not matter meanwhile.
+  const error =
+    download.last_error && reason !== "all_paused" ? `: ${safe(download.last_error.message)}` : "";
   return (REASONS[reason] ?? safe(reason)) + error;
 }

@@ -37,8 +37,9 @@ export async function sessionOf(context: Context, options: Record<string, unknow
 }
 
 function rows(found: readonly WireFile[]): string[] {
+  // A daemon of an earlier version says less.
   const state = (file: WireFile): string =>
-    file.exists === false ? "missing" : file.verified ? "verified" : "unverified";
+    file.verification ?? (file.exists === false ? "missing" : file.verified ? "verified" : "unverified");
   return table(
     ["STATE", "SIZE", "MODEL", "FILE"],
     found.map((file) => [state(file), size(file.size), file.model_id, file.local_path ?? file.path]),

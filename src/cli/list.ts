@@ -17,7 +17,7 @@ export const addList: AddCommand = (program, context) => {
       const { terminal } = context;
       if (options.json === true) for (const download of downloads) terminal.out(JSON.stringify(download));
       else if (downloads.length === 0) terminal.out("no downloads");
-      else for (const line of rows(downloads)) terminal.out(line);
+      else for (const line of [...rows(downloads), ...notes(downloads)]) terminal.out(line);
       return EXIT.done;
     }),
   );
@@ -40,4 +40,11 @@ function rows(downloads: readonly WireDownload[]): string[] {
       ];
     }),
   );
+}
+
+/** What is true of all of them. */
+function notes(downloads: readonly WireDownload[]): string[] {
+  const isHalted = downloads.some(({ waiting }) => waiting?.reason === "all_paused");
+  const how = 'Let them run on the web page, or with PATCH /v1/settings {"paused": false}.';
+  return isHalted ? ["", `All downloads are paused by the settings. ${how}`] : [];
 }

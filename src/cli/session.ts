@@ -1,7 +1,8 @@
 /** Where a command's work is done: by our own core on the data folder, or by the daemon that owns it. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { digestText, present, presentFile, presentOne } from "../api/downloads/present.ts";
+import { digestText, present, presentOne } from "../api/downloads/present.ts";
+import { presentDiskFile } from "../api/files.ts";
 import type { Config } from "../config.ts";
 import { DownloadError } from "../core/errors.ts";
 import type { FeedEvent } from "../core/feed.ts";
@@ -89,8 +90,7 @@ export class LocalSession implements Session {
     let cursor: string | null | undefined;
     do {
       const page = await this.service.downloads.disk.list({ limit: PAGE, ...(cursor ? { cursor } : {}) });
-      for (const { file, modelId, exists } of page.items)
-        found.push({ ...presentFile(file), model_id: modelId, exists });
+      found.push(...page.items.map(presentDiskFile));
       cursor = page.nextCursor;
     } while (cursor);
     return found;

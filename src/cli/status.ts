@@ -36,7 +36,8 @@ function details(download: WireDownload): string[] {
     ...(download.files ?? []).map((file) => {
       const amount =
         file.size > 0 ? `${size(file.size)} ${percent(file.bytes, file.size)}` : size(file.bytes);
-      return `  ${file.state.padEnd(10)}${safe(file.path)} (${amount}${file.verified ? ", verified" : ""})`;
+      const trust = file.matches === false ? ", damaged" : file.verified ? ", verified" : "";
+      return `  ${file.state.padEnd(10)}${safe(file.path)} (${amount}${trust})`;
     }),
   ];
 }

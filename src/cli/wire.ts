@@ -31,6 +31,7 @@ export interface WirePart {
   bytes: number;
   state: string;
   verified?: boolean;
+  matches?: boolean;
 }
 
 /** An item of `GET /v1/files`. */
@@ -41,6 +42,8 @@ export interface WireFile {
   size: number;
   verified: boolean;
   exists?: boolean;
+  verification?: string;
+  download_state?: State;
   /** `algorithm:hex` */
   digest?: string;
   local_path?: string;

@@ -81,6 +81,12 @@ export interface DownloadFile {
   state: "pending" | "done" | "failed";
   /** Its promised digest was found to be right. */
   verified: boolean;
+  /** Of the last verification since it came, epoch milliseconds. */
+  checked_at?: number;
+  /** What that found; left out when there was nothing to compare with. */
+  matches?: boolean;
+  /** It is still there, with its size; only where that was asked for. */
+  exists?: boolean;
   /** `algorithm:hex`. */
   digest?: string;
   local_path?: string;
@@ -89,7 +95,8 @@ export interface DownloadFile {
 
 /** Why it does not run; `until` in epoch milliseconds. */
 export interface Waiting {
-  reason: "user" | "queue" | "disk" | "volume" | "host_limit" | "retry";
+  /** `user`: it is paused. `all_paused`: the settings let no download run. */
+  reason: "user" | "all_paused" | "queue" | "disk" | "volume" | "host_limit" | "retry";
   until?: number;
 }
 

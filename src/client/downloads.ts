@@ -208,9 +208,13 @@ export class Downloads {
     } while (cursor !== undefined);
   }
 
-  /** One with its files, finished ones too as long as history keeps them. 404 when there is none. */
-  get(id: string, options: RequestOptions = {}): Promise<Download> {
-    return this.#transport.json("GET", pathOf`/v1/downloads/${id}`, options);
+  /**
+   * One with its files, finished ones too as long as history keeps them. 404 when there is none. `exists`: each finished
+   * file says whether it is still on disk.
+   */
+  get(id: string, { exists, ...options }: RequestOptions & { exists?: boolean } = {}): Promise<Download> {
+    const query = exists === undefined ? {} : { exists };
+    return this.#transport.json("GET", pathOf`/v1/downloads/${id}`, { ...options, query });
   }
 
   /** As `get`, by the id of the engine it was started for, too. */

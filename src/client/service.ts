@@ -1,4 +1,4 @@
-import type { DownloadFile, Retry } from "./download.ts";
+import type { DownloadFile, Retry, State } from "./download.ts";
 import { ConnectionError, errorOf } from "./errors.ts";
 import { messages } from "./sse.ts";
 import { pathOf, type RequestOptions, type Transport } from "./transport.ts";
@@ -10,7 +10,7 @@ export interface Settings {
   /** Bytes per second of all downloads together, 0 = no limit. */
   rate_limit_bps?: number;
   retry?: Retry;
-  /** Start nothing new. */
+  /** No download runs; those that ran wait in the queue. */
   paused?: boolean;
 }
 
@@ -59,6 +59,10 @@ export interface DiskFile extends DownloadFile {
   repo_id?: string;
   /** It is still there, with its size. */
   exists: boolean;
+  /** `damaged`: not what it should be. `changed`: written to since that was known. `missing`: gone. */
+  verification: "verified" | "unverified" | "damaged" | "changed" | "missing";
+  /** Of its download; a file of one that has not ended cannot be deleted. */
+  download_state?: State;
   /** Epoch milliseconds. */
   completed_at?: number;
 }
@@ -243,6 +247,8 @@ export interface StorageInfo {
   reserved_bytes: number;
   /** In finished files. */
   models_bytes: number;
+  /** In what is not finished yet. */
+  partial_bytes: number;
 }
 
 /** The service itself. */

@@ -1,5 +1,5 @@
 import type { Attempt } from "./attempt.ts";
-import { contentKey, type Digest, type Download, type File } from "./download.ts";
+import { contentKey, type Digest, type Download, type File, isDamaged } from "./download.ts";
 import type { ManifestFile, Target } from "./ports.ts";
 import type { TargetPath } from "./target-path.ts";
 
@@ -25,7 +25,7 @@ export async function adoptPresent(attempt: Attempt): Promise<string[]> {
       if (file.state === "done") await markMissing(attempt, file);
       continue;
     }
-    if (file.state === "done" && stored.size === file.size) continue;
+    if (file.state === "done" && stored.size === file.size && !isDamaged(file)) continue;
     if (await adoptFile(attempt, file, target)) continue;
     if (target.role !== undefined) {
       await giveUp(attempt, file, target);
@@ -115,6 +115,7 @@ async function markDone(
     bytes: size ?? 0,
     computed,
     verified: computed !== null,
+    checked: null,
     error: null,
   });
   const { state, target, bytes, verified, error } = file;
@@ -126,6 +127,7 @@ async function markDone(
     bytes,
     computed,
     verified,
+    checked: null,
     error,
     completedAt,
   });
@@ -136,12 +138,13 @@ async function markDone(
 async function markMissing(attempt: Attempt, file: File): Promise<void> {
   attempt.meter.bytes -= file.bytes;
   attempt.meter.filesDone--;
-  Object.assign(file, { state: "pending", bytes: 0, computed: null, verified: false });
+  Object.assign(file, { state: "pending", bytes: 0, computed: null, verified: false, checked: null });
   await attempt.tools.db.updateFile(file.id, {
     state: "pending",
     bytes: 0,
     computed: null,
     verified: false,
+    checked: null,
     completedAt: null,
   });
 }
@@ -163,7 +166,7 @@ export async function reuseEarlier(attempt: Attempt, listed: readonly ManifestFi
       const marker = marked.get(known.path);
       const unchanged = marker !== undefined && known.validator?.etag === marker && known.size === file?.size;
       if (!file || !(unchanged || isAwaited(attempt, earlier, known, file))) continue;
-      if (known.state !== "done" || known.target === null) continue;
+      if (known.state !== "done" || known.target === null || isDamaged(known)) continue;
       const stored = await storage.stat(known.target);
       if (stored.exists && stored.size === known.size)
         await markDone(attempt, file, known.target, known.computed);

@@ -11,11 +11,14 @@ export class Board {
   readonly db: Database;
   readonly clock: Clock;
   readonly feed: Feed;
+  readonly #isAllPaused: () => boolean;
   readonly #meters = new Map<string, Meter>();
 
-  constructor(db: Database, clock: Clock) {
+  /** `isAllPaused`: no download is led at the moment. */
+  constructor(db: Database, clock: Clock, isAllPaused: () => boolean) {
     this.db = db;
     this.clock = clock;
+    this.#isAllPaused = isAllPaused;
     this.feed = new Feed(db, (row) => Promise.resolve(this.snapshot(row)));
   }
 
@@ -81,8 +84,10 @@ export class Board {
   /** The row with what is only known while it moves; `place` is left to those who show single records. */
   snapshot(row: Download): Snapshot {
     const meter = row.owner === null ? undefined : this.#meters.get(row.id);
-    if (!meter)
-      return { ...row, waiting: waitingOf(row), speed: 0, connections: 0, bottleneck: null, place: null };
+    if (!meter) {
+      const waiting = this.#waitingOf(row);
+      return { ...row, waiting, speed: 0, connections: 0, bottleneck: null, place: null };
+    }
     const total = meter.total ?? row.total;
     const bytes = Math.max(0, total === null ? meter.bytes : Math.min(meter.bytes, total));
     return {
@@ -105,10 +110,10 @@ export class Board {
     const now = owner === null ? undefined : this.#meters.get(id)?.moving.get(file.id);
     return now && file.state === "pending" ? { ...file, bytes: now.bytes, size: now.size } : file;
   }
-}
 
-function waitingOf(row: Download): Download["waiting"] {
-  if (row.state === "paused") return { reason: "user" };
-  if (row.state === "queued") return row.waiting ?? { reason: "queue" };
-  return null;
+  #waitingOf(row: Download): Download["waiting"] {
+    if (row.state === "paused") return { reason: "user" };
+    if (row.state !== "queued") return null;
+    return this.#isAllPaused() ? { reason: "all_paused" } : (row.waiting ?? { reason: "queue" });
+  }
 }

@@ -97,7 +97,9 @@ export interface EngineSpec {
   parameters: Record<string, number | boolean | string>;
 }
 
-export type WaitReason = "user" | "queue" | "disk" | "volume" | "host_limit" | "retry";
+/** `all_paused`: the settings let no download run; whatever else it may wait for comes after that. */
+export const WAIT_REASONS = ["user", "all_paused", "queue", "disk", "volume", "host_limit", "retry"] as const;
+export type WaitReason = (typeof WAIT_REASONS)[number];
 export interface Waiting {
   reason: WaitReason;
   /** Epoch milliseconds, when known. */
@@ -154,6 +156,20 @@ export interface Download {
   seq: number;
 }
 
+/** What reading a finished file again has found. Times are epoch milliseconds. */
+export interface Check {
+  at: number;
+  /** Whether it was what was promised or computed before; null when there was nothing to compare with. */
+  matches: boolean | null;
+  /** Digest of what was on disk then. */
+  found: Digest;
+  /** When the file had last been written to: what was found is true of those bytes only. */
+  modifiedAt: number | null;
+}
+
+/** Whether a file was found not to be what it should be. */
+export const isDamaged = ({ checked }: Pick<File, "checked">): boolean => checked?.matches === false;
+
 export type FileState = "pending" | "done" | "failed";
 
 /** What the bytes of a partial file belong to. Recorded per final origin: hubs and CDNs have different ETags. */
@@ -178,6 +194,8 @@ export interface File {
   /** SHA-256 (or the promised algorithm) of what is on disk, once computed. */
   computed: Digest | null;
   verified: boolean;
+  /** The last verification of what is on disk; null when there was none since it came. */
+  checked: Check | null;
   /** The source's own note of where to get it; opaque to core, no secret, no signed URL. */
   locator: string;
   state: FileState;

@@ -18,13 +18,21 @@ import { Engines } from "./engines.ts";
 import { DownloadError } from "./errors.ts";
 import type { Feed, Snapshot } from "./feed.ts";
 import { KeyedLock } from "./keyed-lock.ts";
-import type { DownloadFilter, KindCount, Page, PageRequest, RemoteListing, StartRequest } from "./ports.ts";
+import type {
+  DownloadFilter,
+  KindCount,
+  Page,
+  PageRequest,
+  RemoteListing,
+  StartRequest,
+  Usage,
+} from "./ports.ts";
 import { Runner } from "./runner.ts";
 import { applyPatch, applyRetry, DEFAULT_SETTINGS, type Settings, type SettingsPatch } from "./settings.ts";
 import { Sweeper, type SweepPolicy } from "./sweep.ts";
 
 export type { BulkOutcome, Outcome } from "./bulk.ts";
-export type { DiskFile, Verification } from "./disk-files.ts";
+export { type DiskFile, TRUSTS, type Trust, type Verification } from "./disk-files.ts";
 export type { EngineAnswer, EngineOrigin } from "./engine-requests.ts";
 export type { Feed, FeedEvent, Snapshot } from "./feed.ts";
 export type { Settings, SettingsPatch } from "./settings.ts";
@@ -76,7 +84,7 @@ export class Downloads {
     const tools = { ...rooms, engines: this.engines };
     this.#tools = tools;
     this.#options = options;
-    this.#board = new Board(tools.db, tools.clock);
+    this.#board = new Board(tools.db, tools.clock, () => this.#settings.paused);
     this.feed = this.#board.feed;
     this.disk = new DiskFiles(tools, (id) => this.#board.write(id, {}, {}));
     this.#runner = new Runner(tools, this.#board, () => this.#settings);
@@ -280,11 +288,25 @@ export class Downloads {
     // One after the other: each stands upon what the one before has saved, so that two clients lose nothing.
     return this.#changes.run(SETTINGS_KEY, async () => {
       const settings = applyPatch(this.#settings, patch);
+      const isOther = settings.paused !== this.#settings.paused;
       await this.#tools.db.saveSetting(SETTINGS_KEY, settings);
       this.#settings = settings;
       this.#runner.applySettings();
+      if (isOther) await this.#tellWaiting();
       return settings;
     });
+  }
+
+  /** What waits does so for another reason from now on; nothing of it stands in its row. */
+  async #tellWaiting(): Promise<void> {
+    let cursor: string | null | undefined;
+    do {
+      const page = await this.list({ states: ["queued"] }, { limit: PAGE, ...(cursor ? { cursor } : {}) });
+      for (const download of page.items) this.feed.changed(download, false);
+      cursor = page.nextCursor;
+      // Of a long queue: others get their turn between two pages (F224).
+      if (cursor) await new Promise((resolve) => setImmediate(resolve));
+    } while (cursor);
   }
 
   sources(): { name: string; description: string; lists: boolean }[] {
@@ -313,7 +335,7 @@ export class Downloads {
     return source.list(repo, revision, { secret, signal, log: this.#tools.log });
   }
 
-  storage(): Promise<{ freeBytes: number; reservedBytes: number; modelsBytes: number }> {
+  storage(): Promise<Usage> {
     return this.#tools.storage.usage();
   }
 

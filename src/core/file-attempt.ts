@@ -145,6 +145,7 @@ async function recordDone(
     target,
     computed,
     verified,
+    checked: null,
     error: null,
     completedAt,
   } as const;

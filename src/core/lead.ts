@@ -81,6 +81,7 @@ function newFile(
     digest: file.digest,
     computed: null,
     verified: false,
+    checked: null,
     locator: file.locator,
     state: "pending" as const,
     target: null,

@@ -57,6 +57,8 @@ export interface PartFile {
 export interface StoredFile {
   exists: boolean;
   size: number | null;
+  /** Last write, epoch milliseconds; null when nothing is there. */
+  modifiedAt: number | null;
 }
 
 export interface Storage {
@@ -98,7 +100,16 @@ export interface Storage {
   /** Reserves space for bytes still to come; throws `no_space` when they do not fit. Release when done. */
   reserve(path: TargetPath, bytes: number): Promise<Reservation>;
   /** For `GET /v1/storage`. */
-  usage(): Promise<{ freeBytes: number; reservedBytes: number; modelsBytes: number }>;
+  usage(): Promise<Usage>;
+}
+
+export interface Usage {
+  freeBytes: number;
+  reservedBytes: number;
+  /** In files that are complete. */
+  modelsBytes: number;
+  /** In partial files. */
+  partialBytes: number;
 }
 
 export interface Reservation {

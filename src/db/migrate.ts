@@ -11,10 +11,22 @@ const ENGINE_RUNTIME = "ALTER TABLE engines ADD COLUMN runtime TEXT NOT NULL DEF
 const UNFINISHED_KINDS = `CREATE INDEX downloads_unfinished ON downloads (type, model_type)
   WHERE state NOT IN ('completed', 'failed', 'cancelled')`;
 
+/** What reading a finished file again has found. */
+const FILE_CHECKED =
+  "ALTER TABLE files ADD COLUMN checked TEXT CHECK (checked IS NULL OR json_extract(checked, '$.at') IS NOT NULL)";
+
 type Step = string | ((db: Sqlite) => void);
 
 /** Schema versions, oldest first; `user_version` is how many of them a database has been through. Only ever append. */
-export const STEPS: readonly Step[] = [schema, step2, ollamaLayout, ENGINE_RUNTIME, step5, UNFINISHED_KINDS];
+export const STEPS: readonly Step[] = [
+  schema,
+  step2,
+  ollamaLayout,
+  ENGINE_RUNTIME,
+  step5,
+  UNFINISHED_KINDS,
+  FILE_CHECKED,
+];
 
 export function versionOf(db: Sqlite): number {
   return (db.query("PRAGMA user_version").get() as { user_version: number }).user_version;

@@ -115,6 +115,7 @@ export const FILE = new Codec<File>({
   digest: "digest",
   computed: "digest",
   verified: "bool",
+  checked: "json",
   locator: "text",
   state: "text",
   target: "target",

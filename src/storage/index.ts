@@ -109,7 +109,9 @@ export function createStorage(options: StorageOptions): Storage {
 
     async stat(path) {
       const there = await onDisk("look at", path, () => ifThere(disk.stat(path)));
-      return there?.isFile() ? { exists: true, size: there.size } : { exists: false, size: null };
+      return there?.isFile()
+        ? { exists: true, size: there.size, modifiedAt: there.mtimeMs }
+        : { exists: false, size: null, modifiedAt: null };
     },
 
     locate: (text) => locate(models, text),
@@ -127,10 +129,10 @@ export function createStorage(options: StorageOptions): Storage {
     async usage() {
       await models.ready();
       const freeBytes = await space.free(models.path);
-      const modelsBytes = await onDisk("count the files of", models.path, () =>
+      const used = await onDisk("count the files of", models.path, () =>
         space.used([models.path, cache.path, ollama.path]),
       );
-      return { freeBytes, reservedBytes: space.reservedBytes, modelsBytes };
+      return { freeBytes, reservedBytes: space.reservedBytes, ...used };
     },
   };
 }

@@ -1,12 +1,15 @@
 import { join } from "node:path";
 import { DownloadError } from "../core/errors.ts";
-import type { Clock, Reservation } from "../core/ports.ts";
+import { PART_SUFFIX } from "../core/paths.ts";
+import type { Clock, Reservation, Usage } from "../core/ports.ts";
 import { parentOf, type TargetPath } from "../core/target-path.ts";
 import type { Disk } from "./disk.ts";
 import { ifThere, onDisk } from "./errors.ts";
 
 /** How long a count of all model files stays good: it walks the whole tree. */
 const COUNT_MS = 10_000;
+
+type Used = Pick<Usage, "modelsBytes" | "partialBytes">;
 
 /** Space on the volumes of ours, with what running downloads still need taken into account (F78). */
 export class Space {
@@ -15,7 +18,7 @@ export class Space {
   readonly #disk: Disk;
   /** Device -> bytes still to come. */
   readonly #reserved = new Map<number, number>();
-  #counted: { at: number; bytes: number } | undefined;
+  #counted: { at: number; used: Used } | undefined;
 
   constructor(keepFree: number, clock: Clock, disk: Disk) {
     this.#disk = disk;
@@ -53,14 +56,14 @@ export class Space {
   }
 
   /** Bytes of all regular files below the folders; a file with several names counts once. */
-  async used(folders: readonly string[]): Promise<number> {
+  async used(folders: readonly string[]): Promise<Used> {
     const now = this.#clock.monotonic();
-    if (this.#counted && now - this.#counted.at < COUNT_MS) return this.#counted.bytes;
+    if (this.#counted && now - this.#counted.at < COUNT_MS) return this.#counted.used;
     const seen = new Set<string>();
-    let bytes = 0;
-    for (const folder of folders) bytes += await count(this.#disk, folder, seen);
-    this.#counted = { at: now, bytes };
-    return bytes;
+    const used = { modelsBytes: 0, partialBytes: 0 };
+    for (const folder of folders) await count(this.#disk, folder, seen, used);
+    this.#counted = { at: now, used };
+    return used;
   }
 
   /** Of the nearest directory above `path` that exists. */
@@ -76,19 +79,17 @@ export class Space {
   }
 }
 
-async function count(disk: Disk, folder: string, seen: Set<string>): Promise<number> {
-  let bytes = 0;
+async function count(disk: Disk, folder: string, seen: Set<string>, used: Used): Promise<void> {
   for (const entry of (await ifThere(disk.readdir(folder, { withFileTypes: true }))) ?? []) {
     const path = join(folder, entry.name);
-    if (entry.isDirectory()) bytes += await count(disk, path, seen);
+    if (entry.isDirectory()) await count(disk, path, seen, used);
     if (!entry.isFile()) continue;
     const found = await ifThere(disk.stat(path));
     const key = `${found?.dev}:${found?.ino}`;
     if (!found || seen.has(key)) continue;
     seen.add(key);
-    bytes += found.size;
+    used[path.endsWith(PART_SUFFIX) ? "partialBytes" : "modelsBytes"] += found.size;
   }
-  return bytes;
 }
 
 function notEnough(path: string, needed: number, left: number, reserved: number): DownloadError {

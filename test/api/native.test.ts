@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { ggufRepo, type Hub, startHub } from "../support/hub.ts";
 import { type Origin, startOrigin } from "../support/origin.ts";
 import { Contract } from "./contract.ts";
@@ -181,21 +181,37 @@ describe("files", () => {
     const { body } = await call("GET", "/v1/files", "?limit=1000");
     const mine: Body = body.files.find((f: Body) => f.model_id === "file");
     expect(mine).toMatchObject({ size: 5000, verified: false, exists: true, provider: "url", state: "done" });
+    expect(mine).toMatchObject({ verification: "unverified", download_state: "completed" });
     const verified = await call("POST", "/v1/files/{id}/verify", String(mine.id));
     expect(verified.body).toMatchObject({ success: true, computed: `sha256:${origin.sha256("/m.bin")}` });
     expect(verified.body).not.toHaveProperty("matches");
     writeFileSync(mine.local_path, Buffer.alloc(5000));
     const spoiled = await call("POST", "/v1/files/{id}/verify", String(mine.id));
-    expect(spoiled.body).toMatchObject({ success: false, matches: false });
+    expect(spoiled.body).toMatchObject({ success: false, matches: false, file: { matches: false } });
+    const later: Body[] = (await call("GET", "/v1/files", "?limit=1000")).body.files;
+    expect(later.find((f) => f.id === mine.id)).toMatchObject({
+      verification: "damaged",
+      checked_at: spoiled.body.file.checked_at,
+    });
     expect((await call("DELETE", "/v1/files/{id}", String(mine.id))).body.success).toBe(true);
     expect(existsSync(mine.local_path)).toBe(false);
     expect((await call("DELETE", "/v1/files/{id}", String(mine.id))).status).toBe(404);
   });
 
+  test("A22 one that was deleted by hand: its download tells where that is asked for", async () => {
+    const { id } = await fetched("by-hand");
+    const files = async (query: string): Promise<Body[]> =>
+      (await call("GET", "/v1/downloads/{id}", id + query)).body.files;
+    const existing = async (query: string) => (await files(query)).map(({ exists }) => exists);
+    expect([await existing(""), await existing("?exists=true")]).toEqual([[undefined], [true]]);
+    rmSync((await files(""))[0].local_path);
+    expect([await existing("?exists=false"), await existing("?exists=true")]).toEqual([[undefined], [false]]);
+  });
+
   test("R131 the space there is", async () => {
     const { body } = await call("GET", "/v1/storage");
     expect(body.free_bytes).toBeGreaterThan(0);
-    expect(Object.keys(body)).toEqual(["free_bytes", "reserved_bytes", "models_bytes"]);
+    expect(Object.keys(body)).toEqual(["free_bytes", "reserved_bytes", "models_bytes", "partial_bytes"]);
   });
 });
 

@@ -111,6 +111,18 @@ test("a waiting download says why", () => {
   );
 });
 
+test("one that waits because all are paused says that, not what it waited for before", () => {
+  const waiting = download({
+    state: "queued",
+    waiting: { reason: "all_paused" },
+    last_error: { code: "no_space", message: "10 GB short on /d" },
+    speed: 0,
+  });
+  expect(inWords(waiting)).toBe(
+    "org/name: queued 50.0% (5 MB of 10 MB), waiting: all downloads are paused by the settings",
+  );
+});
+
 describe("exit codes", () => {
   test("follow the error code", () => {
     const cases: [string | undefined, number][] = [

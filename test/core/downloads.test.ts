@@ -345,15 +345,4 @@ describe("commands", () => {
     await product.reaches(b, "downloading");
     expect((await product.downloads.get(c)).state).toBe("queued");
   });
-
-  test("a global pause gives running downloads back without making them the user's", async () => {
-    await using origin = await slowOrigin();
-    await using product = await openProduct();
-    const { download } = await product.downloads.start({ url: origin.url("/slow.gguf") });
-    await product.has(download.id, 1);
-    await product.downloads.changeSettings({ paused: true });
-    await product.reaches(download.id, "queued");
-    await product.downloads.changeSettings({ paused: false });
-    await product.reaches(download.id, "downloading");
-  });
 });

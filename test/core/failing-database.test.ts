@@ -76,7 +76,7 @@ test("F80 watermarks and notes that could not be written are written with the ne
   const row = await real.insert(draft());
   if ("conflict" in row) throw new Error("conflict");
   const rest = { target: null, validator: null, bytes: 0, error: null, completedAt: null };
-  const pending = { size: 1000, digest: null, computed: null, verified: false, locator: "" };
+  const pending = { size: 1000, digest: null, computed: null, verified: false, checked: null, locator: "" };
   const [file] = await real.putFiles(row.id, [
     { downloadId: row.id, path: "f", state: "pending", ...pending, ...rest },
   ]);
@@ -166,7 +166,14 @@ test("what is briefly on its way leaves no receipts behind, however slow it is",
   const row = await db.insert(draft());
   if ("conflict" in row) throw new Error("conflict");
   const rest = { target: null, validator: null, bytes: 0, error: null, completedAt: null };
-  const pending = { digest: null, computed: null, verified: false, locator: "", state: "pending" } as const;
+  const pending = {
+    digest: null,
+    computed: null,
+    verified: false,
+    checked: null,
+    locator: "",
+    state: "pending",
+  } as const;
   const files = await db.putFiles(row.id, [
     { downloadId: row.id, path: "brief", size: 1000, ...pending, ...rest },
     { downloadId: row.id, path: "long", size: 200 * MB, ...pending, ...rest },
@@ -194,7 +201,14 @@ test("F24 F80 bytes that became void are forgotten also when watermarks cannot b
   const row = await real.insert(draft());
   if ("conflict" in row) throw new Error("conflict");
   const rest = { target: null, validator: null, bytes: 0, error: null, completedAt: null };
-  const pending = { size: 200 * MB, digest: null, computed: null, verified: false, locator: "" };
+  const pending = {
+    size: 200 * MB,
+    digest: null,
+    computed: null,
+    verified: false,
+    checked: null,
+    locator: "",
+  };
   const [file] = await real.putFiles(row.id, [
     { downloadId: row.id, path: "f", state: "pending", ...pending, ...rest },
   ]);

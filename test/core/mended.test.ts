@@ -52,6 +52,7 @@ test("F24 F99 a sync that was under way when the bytes became void does not vouc
     digest: null,
     computed: null,
     verified: false,
+    checked: null,
   } as const;
   const rest = {
     locator: "",

@@ -229,6 +229,7 @@ export function downloadsSuite(open: Open): void {
           digest: null,
           computed: null,
           verified: false,
+          checked: null,
           locator: "",
           state: "done",
           target: knownTarget("/a"),

@@ -182,6 +182,26 @@ describe("an existing database", () => {
     expect((await insert(db)).seq).toBeGreaterThan(rows[299]!.seq);
   });
 
+  test("F103 F108 what an earlier version left damaged is saved too, though it knows less", async () => {
+    const dataDir = tempDir();
+    const first = await open({ dataDir });
+    const rows = [];
+    for (let i = 0; i < 300; i++) rows.push(await insert(first));
+    const [file] = await first.putFiles(rows[0]!.id, [fileDraft(rows[0]!.id, "x")]);
+    await first.close();
+    const path = join(dataDir, "state.db");
+    const raw = new Sqlite(path);
+    raw.run("ALTER TABLE files DROP COLUMN checked");
+    raw.run("DROP INDEX downloads_open_engine");
+    raw.run("DROP INDEX downloads_unfinished");
+    raw.run("PRAGMA user_version = 4");
+    raw.close();
+    damageIndex(path, "downloads");
+    const db = await open({ dataDir });
+    expect(await db.get(rows[0]!.id)).toEqual(rows[0]!);
+    expect(await db.files(rows[0]!.id)).toEqual([file!]);
+  });
+
   test("F106 where shared memory cannot be relied on, one connection does without it", async () => {
     const dataDir = tempDir();
     const connection = connect(systemCalls, dataDir, false);

@@ -68,6 +68,7 @@ export function fileDraft(downloadId: string, path: string, over: Partial<File> 
     digest: null,
     computed: null,
     verified: false,
+    checked: null,
     locator: "{}",
     state: "pending",
     target: null,

@@ -103,6 +103,18 @@ test("watch --json follows to the end, one object per line", async () => {
   expect([seen.at(-1)?.state, seen.at(-1)?.progress.percentage]).toEqual(["completed", 100]);
 });
 
+test("R129 where the settings let no download run, list and status say so", async () => {
+  await daemon.must("PATCH", "/v1/settings", { paused: true });
+  const { id } = await daemon.begin({ url: origin.url("/medium.bin") });
+  const listed = await client("list");
+  expect(listed.out).toMatch(/queued .*medium\.bin/);
+  expect(listed.out).toContain("All downloads are paused by the settings.");
+  expect((await client("status", id)).out).toContain("waiting: all downloads are paused by the settings");
+  await daemon.must("PATCH", "/v1/settings", { paused: false });
+  await daemon.until(id, "completed");
+  expect((await client("list", "--all")).out).not.toContain("paused");
+});
+
 test("files and verify tell what is on disk; F93 a file that was changed is exit code 5", async () => {
   const { id } = await daemon.begin({
     url: origin.url("/quick.bin"),
@@ -125,6 +137,8 @@ test("files and verify tell what is on disk; F93 a file that was changed is exit
   appendFileSync(local_path!, "more");
   const changed = await beside("verify", local_path!);
   expect([changed.code, changed.out]).toEqual([5, expect.stringContaining("DOES NOT MATCH")]);
+  expect((await beside("files")).out).toMatch(/damaged .*quick\.bin/);
+  expect((await client("status", id)).out).toContain("quick.bin (1 MB 100.0%, damaged)");
   expect((await beside("verify", local_path!, ...digest)).code).toBe(5);
   expect((await beside("verify", join(dir.path, "nothing"))).code).toBe(4);
 });

@@ -82,6 +82,42 @@ describe.skipIf(!hasBrowser)("the list of downloads", () => {
     },
   );
 
+  test.each(LOOKS)(
+    "R129 a queue that stands still says why, and goes on, in %s at %i px",
+    async (theme, width) => {
+      slow(world);
+      const { id } = await begin(world, 0, "standing");
+      const view = await world.open({ theme, width });
+      const row = rowOf(view, "standing");
+      await row.getByText(/^downloading$/i).waitFor();
+      const banner = view.page.getByRole("status").filter({ hasText: "All downloads are paused" });
+      // Somebody else does it.
+      await world.daemon.must("PATCH", "/v1/settings", { paused: true });
+      await banner.waitFor();
+      await row.getByText("all are paused", { exact: true }).waitFor();
+      expect(await view.overflows()).toBe(false);
+      await view.page.reload();
+      await view.button("Let downloads run", banner).click();
+      await banner.waitFor({ state: "detached" });
+      await row.getByText(/^downloading$/i).waitFor();
+      await world.daemon.until(id, "downloading");
+      expect((await world.daemon.must("GET", "/v1/settings")).paused).toBe(false);
+    },
+  );
+
+  test("R129 without any download too it says that none will run", async () => {
+    await world.daemon.must("PATCH", "/v1/settings", { paused: true });
+    const view = await world.open();
+    const button = view.button("Let downloads run");
+    await button.waitFor();
+    const { id } = await begin(world, 0, "newcomer");
+    await rowOf(view, "newcomer").getByText("all are paused", { exact: true }).waitFor();
+    // Somebody else ends it.
+    await world.daemon.must("PATCH", "/v1/settings", { paused: false });
+    await button.waitFor({ state: "detached" });
+    await world.daemon.until(id, "completed");
+  });
+
   test("R122 R134 an error says what to do, a retry mends it", async () => {
     const wrong = world.origin.on({ path: "/0.gguf" }, { kind: "respond", status: 404 });
     const { id } = await begin(world, 0, "lost");

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { rmSync } from "node:fs";
 import { generated } from "../support/bytes.ts";
 import { ggufRepo } from "../support/hub.ts";
 import { until } from "../support/until.ts";
@@ -142,6 +143,59 @@ describe.skipIf(!hasBrowser)("R164 the button and its record", () => {
     await view.button("Try again").click();
     await view.button("Pause").waitFor();
     expect(await property(view, "download")).toMatchObject({ id });
+  });
+
+  test("R164 one that ended before its start was answered is seen, though the stream has told its end already", async () => {
+    const small = "small.gguf";
+    world.hub.repo(REPO).commit([{ path: small, content: "GGUF, and no more" }]);
+    world.hub.cdn.on({ path: world.hub.cdnPath(REPO, FILE) }, { kind: "stall", at: 1000 });
+    held.site.body = buttonOf({ repo: REPO, file: FILE }) + buttonOf({ repo: REPO, file: small });
+    const view = await world.open({ at: held.site.url() });
+    await view.button(`Download ${FILE}`).click();
+    await view.button("Pause").waitFor();
+    const released = Promise.withResolvers<void>();
+    await view.page.route("**/v1/downloads", async (route) => {
+      const answer = await route.fetch();
+      await released.promise;
+      await route.fulfill({ response: answer });
+    });
+    await view.button(`Download ${small}`).click();
+    const all = async () => (await world.daemon.must("GET", "/v1/downloads?state=all")).active_downloads;
+    const ended = await until(
+      async () => (await all()).find((it: { filename: string }) => it.filename === small),
+      "the small one to have begun",
+    );
+    await world.daemon.until(ended.id, "completed");
+    // The stream tells in order: what comes of the other one now comes after that end.
+    const { id } = (await all()).find((it: { filename: string }) => it.filename === FILE);
+    await world.daemon.must("PATCH", `/v1/downloads/${id}`, { priority: 7 });
+    await view.page.waitForFunction('document.querySelector("model-download").download?.priority === 7');
+    expect(await view.page.getByText("Downloaded").count()).toBe(0);
+    released.resolve();
+    await view.page.getByText("Downloaded · 17 B").waitFor({ timeout: 5000 });
+    world.hub.cdn.clear();
+  });
+
+  test("A22 its file was removed by hand: after a reload, or back in the page, it offers the download again", async () => {
+    const view = await completed();
+    const remove = async (): Promise<void> => {
+      const { files } = await world.daemon.must("GET", "/v1/files");
+      for (const { local_path } of files) rmSync(local_path, { force: true });
+    };
+    await remove();
+    await view.page.reload();
+    await view.button(`Download ${FILE}`).click({ timeout: 5000 });
+    await view.page.getByText("Downloaded · 12.0 MB").waitFor();
+    const back = (): Promise<unknown> =>
+      view.page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
+    const looked = view.page.waitForResponse(/exists=true/);
+    await back();
+    await (await looked).finished();
+    await view.page.getByText("Downloaded · 12.0 MB").waitFor();
+    await remove();
+    await back();
+    await view.button(`Download ${FILE}`).waitFor({ timeout: 5000 });
+    expect([await property(view, "state"), await property(view, "download")]).toEqual(["idle", undefined]);
   });
 
   test("A22 its file was deleted: after a reload it offers the download again, and gets it", async () => {

@@ -5,7 +5,8 @@ import { gguf, LLAMA } from "../engines/support.ts";
 import { generated, literal } from "../support/bytes.ts";
 import type { Shown } from "../support/daemon.ts";
 import { awkwardRepo, ggufRepo, safetensorsRepo } from "../support/hub.ts";
-import { hasBrowser, LOOKS, monitorWorld, type View } from "./browser.ts";
+import { until } from "../support/until.ts";
+import { hasBrowser, LOOKS, monitorWorld, PHONE, type View } from "./browser.ts";
 
 setDefaultTimeout(60_000);
 
@@ -28,7 +29,10 @@ describe.skipIf(!hasBrowser)("models on disk", () => {
       ],
     },
   });
-  afterEach(() => world.forget());
+  afterEach(() => {
+    world.hub.cdn.clear();
+    return world.forget();
+  });
 
   const fetched = async (body: Record<string, unknown>): Promise<Shown & { local_path: string }> => {
     const { id } = await world.daemon.begin(body);
@@ -43,6 +47,11 @@ describe.skipIf(!hasBrowser)("models on disk", () => {
   const model = (view: View, name: string): Locator =>
     view.page.getByRole("list", { name: "Models" }).getByRole("listitem", { name, exact: true });
 
+  const damaged = async (view: View, name: string): Promise<void> => {
+    await model(view, name).getByText("damaged", { exact: true }).waitFor();
+    await model(view, name).getByText("delete it and download it again").waitFor();
+  };
+
   test("nothing there is said, and what has just come appears by itself", async () => {
     const view = await open();
     await view.page.getByRole("heading", { name: "Nothing on disk yet" }).waitFor();
@@ -50,7 +59,7 @@ describe.skipIf(!hasBrowser)("models on disk", () => {
     const row = model(view, "acme/tiny-gguf/tiny-Q4_K_M.gguf");
     await row.getByText("verified", { exact: true }).waitFor();
     expect(await row.textContent()).toContain("3.00 MB");
-    await view.page.getByText(/^1 model · .+ used · .+ free$/).waitFor();
+    await view.page.getByText(/^1 model · .+ in finished files · .+ free$/).waitFor();
   });
 
   test("verified or not, damaged or gone: told for each, after reading it again", async () => {
@@ -69,12 +78,33 @@ describe.skipIf(!hasBrowser)("models on disk", () => {
     const name = "acme/tiny-gguf/tiny-Q4_K_M.gguf";
     await view.button(`Verify ${name}`).click();
     await view.page.getByText(/is not what it should be.*Delete it/).waitFor();
-    await model(view, name).getByText("damaged").waitFor();
+    await damaged(view, name);
 
     rmSync(plain.local_path);
     await view.button("Refresh the list").click();
-    await row.getByText("missing").waitFor();
+    await row.getByText("missing", { exact: true }).waitFor();
     expect(await view.button("Verify plain.gguf").isDisabled()).toBe(true);
+  });
+
+  test("F93 a damaged model is damaged after a reload and a restart, until it is downloaded again", async () => {
+    const { id, local_path, progress } = await tiny();
+    const name = "acme/tiny-gguf/tiny-Q4_K_M.gguf";
+    writeFileSync(local_path, Buffer.alloc(progress.total_bytes));
+    const [file] = (await world.daemon.must("GET", `/v1/downloads/${id}`)).files;
+    await world.daemon.must("POST", `/v1/files/${file.id}/verify`);
+    const view = await open();
+    await damaged(view, name);
+    await view.page.reload();
+    await damaged(view, name);
+    await view.context.close();
+    await world.daemon.restart();
+    const later = await open();
+    await damaged(later, name);
+    await later.button(`Delete ${name}`).click();
+    await later.button("Delete from disk").click();
+    await later.page.getByRole("heading", { name: "Nothing on disk yet" }).waitFor();
+    await tiny();
+    await model(later, name).getByText("verified", { exact: true }).waitFor();
   });
 
   test("a verification shows how far it is, and can be stopped", async () => {
@@ -143,12 +173,57 @@ describe.skipIf(!hasBrowser)("models on disk", () => {
 
     truncateSync(`${local_path}/config.json`, 3);
     await view.button("Refresh the list").click();
-    await files.filter({ hasText: "config.json" }).filter({ hasText: "missing" }).first().waitFor();
+    await files.filter({ hasText: "config.json" }).filter({ hasText: "changed" }).first().waitFor();
     await view.button("Delete acme/plain").click();
     await view.page.getByText(/All 9 files go from disk/).waitFor();
     await view.button("Delete from disk").click();
     await row.waitFor({ state: "detached" });
     expect(existsSync(`${local_path}/model-00001-of-00002.safetensors`)).toBe(false);
+  });
+
+  test("of a repository that is still coming it says so, leads to its download, and deletes nothing", async () => {
+    const path = world.hub.cdnPath("acme/plain", "model-00002-of-00002.safetensors");
+    world.hub.cdn.on({ path }, { kind: "stall", at: 300_000 });
+    const { id } = await world.daemon.begin({ repo_id: "acme/plain" });
+    await world.daemon.until(id, (it) => it.files_done === 8 && it.progress.downloaded_bytes > 1_300_000);
+    // The sizes on disk are counted every ten seconds.
+    await until(
+      async () => (await world.daemon.must("GET", "/v1/storage")).partial_bytes > 0,
+      "what is not finished to be counted",
+      { timeoutMs: 20_000 },
+    );
+    const view = await open();
+    const row = model(view, "acme/plain");
+    await row.getByText("unfinished", { exact: true }).waitFor();
+    await row.getByText("Unfinished: downloading, 8 of 9 files.").waitFor();
+    await view.page.getByText(/^1 model · .+ in finished files \+ .+ unfinished · .+ free$/).waitFor();
+    expect(await view.button("Verify acme/plain").isEnabled()).toBe(true);
+    expect(await view.button("Delete acme/plain").count()).toBe(0);
+
+    await world.daemon.must("POST", `/v1/downloads/${id}/pause`);
+    await row.getByText("Unfinished: paused, 8 of 9 files.").waitFor();
+    await view.goto("#/downloads");
+    await view.field("Search").fill("nothing like it");
+    await view.goto("#/models");
+    await view.link("Show the download of acme/plain").click();
+    const shown = view.page.getByRole("list", { name: "Downloads" }).getByRole("listitem");
+    await view.button("Show files (8 of 9 complete)", shown).waitFor();
+    await until(() => shown.evaluate((it) => it === document.activeElement), "the row to have the focus");
+
+    // What is left of a cancelled one can be deleted.
+    await world.daemon.must("POST", `/v1/downloads/${id}/cancel`);
+    await view.goto("#/models");
+    await row.getByText("Unfinished: cancelled, 8 of 9 files.").waitFor();
+    await view.button("Delete acme/plain").click();
+    await view.button("Delete from disk").click();
+    await view.page.getByRole("heading", { name: "Nothing on disk yet" }).waitFor();
+  });
+
+  test("on a phone too each model has its time", async () => {
+    await tiny();
+    const view = await world.open({ width: PHONE, at: "/#/models" });
+    const row = model(view, "acme/tiny-gguf/tiny-Q4_K_M.gguf");
+    await row.getByText(/^\d{1,2}:\d{2}/).waitFor();
   });
 
   test("the path is copied", async () => {

@@ -71,7 +71,7 @@ describe.skipIf(!hasBrowser)("settings", () => {
 
   test("starting nothing new is on at once", async () => {
     const view = await open();
-    const toggle = view.page.getByRole("switch", { name: "Start nothing new" });
+    const toggle = view.page.getByRole("switch", { name: "Pause all downloads" });
     await toggle.check();
     await until(async () => (await server()).paused, "the server to pause");
     await toggle.uncheck();

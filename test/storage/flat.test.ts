@@ -1,5 +1,13 @@
 import { describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, readFileSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { basename, join } from "node:path";
 import type { LayoutName, SourceRef } from "../../src/core/download.ts";
 import { knownTarget, targetIn } from "../../src/core/target-path.ts";
@@ -226,8 +234,12 @@ describe("taking away", () => {
     using place = new Place();
     const storage = place.storage();
     const [path] = await store(storage, [{ path: "m.gguf", content: "12345" }]);
-    expect(await storage.stat(path!)).toEqual({ exists: true, size: 5 });
-    expect(await storage.stat(place.models)).toEqual({ exists: false, size: null });
-    expect(await storage.stat(targetIn(path!, "below"))).toEqual({ exists: false, size: null });
+    expect(await storage.stat(path!)).toEqual({ exists: true, size: 5, modifiedAt: statSync(path!).mtimeMs });
+    expect(await storage.stat(place.models)).toEqual({ exists: false, size: null, modifiedAt: null });
+    expect(await storage.stat(targetIn(path!, "below"))).toEqual({
+      exists: false,
+      size: null,
+      modifiedAt: null,
+    });
   });
 });

@@ -46,6 +46,17 @@ test("what is always kept free is not given away", async () => {
   await (await kept.reserve(path, 0)).release();
 });
 
+test("usage tells what is not finished apart from the models", async () => {
+  using place = new Place();
+  const storage = place.storage();
+  await store(storage, [{ path: "m.gguf", content: "x".repeat(1_000) }]);
+  const { targets } = await storage.plan(input([{ path: "half.gguf" }]));
+  const part = await storage.open([...targets.values()][0]!);
+  await part.write(0, [Buffer.alloc(300)]);
+  await part.close();
+  expect(await storage.usage()).toMatchObject({ modelsBytes: 1_000, partialBytes: 300 });
+});
+
 test("usage counts model files once, however many names they have", async () => {
   using place = new Place();
   const storage = place.storage();

@@ -80,11 +80,13 @@ export class ModelDownload extends HTMLElement {
   connectedCallback(): void {
     this.#asked = this.#key();
     this.#render();
+    document.addEventListener("visibilitychange", this.#lookAgain);
     if (this.#download && isOn(this.#state)) this.#watch();
     else void this.#find();
   }
 
   disconnectedCallback(): void {
+    document.removeEventListener("visibilitychange", this.#lookAgain);
     this.#leave();
   }
 
@@ -149,6 +151,16 @@ export class ModelDownload extends HTMLElement {
       // It is gone, or the key comes later: the button starts it as ever.
     }
   }
+
+  /** Its reader is back in the page: what was downloaded may have been deleted meanwhile, of which nobody tells. */
+  readonly #lookAgain = async (): Promise<void> => {
+    const known = this.#download;
+    if (document.visibilityState !== "visible" || known?.state !== "completed") return;
+    const fault = await this.#service.get(known.id).then(() => undefined, faultOf);
+    if (fault?.code !== "download_not_found" || this.#download !== known) return;
+    this.#forget();
+    this.#render();
+  };
 
   #press(): void {
     if (this.#isBusy) return;

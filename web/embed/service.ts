@@ -61,12 +61,15 @@ export class Service {
     );
   }
 
-  /** Throws `download_not_found` also for a complete one whose files were deleted: nothing is left of it but the record. */
+  /**
+   * Throws `download_not_found` also for a complete one whose files were deleted, by the service or by hand: nothing is
+   * left of it but the record.
+   */
   async get(id: string): Promise<Download> {
-    const download = await this.call<Download>("GET", `v1/downloads/${id}`);
+    const download = await this.call<Download>("GET", `v1/downloads/${id}?exists=true`);
     const { state, files, files_total: total } = download;
-    if (state === "completed" && files && files.length < total)
-      throw new ServiceError("download_not_found", "");
+    const isLacking = files && (files.length < total || files.some(({ exists }) => exists === false));
+    if (state === "completed" && isLacking) throw new ServiceError("download_not_found", "");
     return download;
   }
 

@@ -77,6 +77,7 @@ function status({ state, download, isLost, words }: Situation): string {
   const waiting =
     download.last_error && download.waiting ? `${words.waiting}: ${download.last_error.message}` : "";
   if (waiting && state !== "paused") return waiting;
+  if (isHalted(download)) return words.all_paused;
   if (state === "completed") return joined(words.completed, total > 0 && bytes(total));
   if (state !== "downloading")
     return joined(words[state], state !== "failed" && state !== "cancelled" && far());
@@ -93,6 +94,10 @@ function status({ state, download, isLost, words }: Situation): string {
   }
 }
 
+/** It waits because nothing may run at all. */
+const isHalted = (download: Download | undefined): boolean =>
+  download?.state === "queued" && download.waiting?.reason === "all_paused";
+
 const joined = (...parts: (string | false)[]): string => parts.filter(Boolean).join(" · ");
 
 /** What a screen reader is told: what is asked, each new state, and a quarter at a time. */
@@ -100,6 +105,7 @@ export function spoken({ state, download, fault, isAsking, words }: Situation): 
   if (isAsking) return words.sure;
   if (fault || state === "idle") return "";
   if (state === "starting") return words.starting;
+  if (isHalted(download)) return words.all_paused;
   if (state !== "downloading") return words[state];
   const quarter = Math.floor((download?.progress.percentage ?? 0) / 25) * 25;
   return quarter === 0 ? words.downloading : percent(quarter);

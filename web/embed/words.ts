@@ -10,6 +10,7 @@ export const WORDS = {
   yes: "Yes, cancel",
   keep: "Keep it",
   queued: "Waiting in the queue",
+  all_paused: "Waiting: all downloads are paused",
   downloading: "Downloading",
   paused: "Paused",
   verifying: "Verifying",

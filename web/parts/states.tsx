@@ -19,7 +19,7 @@ export function Empty({ title, icon = "down", children }: EmptyProps) {
   );
 }
 
-interface ErrorBoxProps {
+interface BoxProps {
   title?: string;
   /** What to do. */
   children: ComponentChildren;
@@ -27,10 +27,15 @@ interface ErrorBoxProps {
 }
 
 /** Something went wrong, here. */
-export function ErrorBox({ title, children, action }: ErrorBoxProps) {
+export const ErrorBox = (props: BoxProps) => <Box kind="error-box" icon="warning" {...props} />;
+
+/** Something a reader should know, and can change. */
+export const NoticeBox = (props: BoxProps & { icon: IconName }) => <Box kind="notice-box" {...props} />;
+
+function Box({ kind, icon, title, children, action }: BoxProps & { kind: string; icon: IconName }) {
   return (
-    <div class="error-box">
-      <Icon name="warning" />
+    <div class={`box ${kind}`}>
+      <Icon name={icon} />
       <div>
         {title && <strong>{title}</strong>}
         <div>{children}</div>

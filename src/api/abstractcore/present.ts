@@ -127,6 +127,8 @@ function messageOf(asked: Asked, download: Snapshot): string {
 function waitingText(asked: Asked, { waiting, error }: Snapshot): string {
   const why = error === null ? "" : `: ${errorText(asked, error)}`;
   switch (waiting?.reason) {
+    case "all_paused":
+      return "Waiting: all downloads are paused";
     case "disk":
     case "volume":
       return `Waiting for the disk${why}`;

@@ -25,14 +25,29 @@ export function present(download: Snapshot, now: number) {
   };
 }
 
-/** The same as shown alone: more about the engine (R69-R71), and the files when they are given. */
-export function presentOne(download: Snapshot, now: number, files?: readonly File[]) {
+/**
+ * The same as shown alone: more about the engine (R69-R71), and the files when they are given; `whole` says of files by
+ * id whether they are still there.
+ */
+export function presentOne(
+  download: Snapshot,
+  now: number,
+  files?: readonly File[],
+  whole?: ReadonlyMap<number, boolean>,
+) {
   const { engine } = download;
   return {
     ...core(download, now),
     ...(engine === null ? {} : { engine_creation: engineFull(engine) }),
     ...extras(download),
-    ...(files === undefined ? {} : { files: files.map(presentFile) }),
+    ...(files === undefined
+      ? {}
+      : {
+          files: files.map((file) => ({
+            ...presentFile(file),
+            ...optional("exists", whole?.get(file.id) ?? null),
+          })),
+        }),
   };
 }
 
@@ -139,6 +154,12 @@ export const presentRetry = (retry: NonNullable<Download["retry"]>) => ({
 
 export const digestText = ({ algorithm, hex }: Digest): string => `${algorithm}:${hex}`;
 
+/** What its last verification found. */
+function presentCheck(checked: File["checked"]) {
+  if (checked === null) return {};
+  return { checked_at: checked.at, ...optional("matches", checked.matches) };
+}
+
 export function presentFile(file: File) {
   const digest = file.digest ?? file.computed;
   const local = file.target;
@@ -149,6 +170,7 @@ export function presentFile(file: File) {
     bytes: file.bytes,
     state: file.state,
     verified: file.verified,
+    ...presentCheck(file.checked),
     ...(digest === null ? {} : { digest: digestText(digest) }),
     ...(local === null ? {} : { local_path: local }),
     ...(file.error === null ? {} : { error: file.error }),

@@ -2,6 +2,7 @@ import { Type } from "@sinclair/typebox";
 import { DownloadError } from "../../core/errors.ts";
 import {
   type Answer,
+  booleanText,
   IdParams,
   integerText,
   type Operation,
@@ -28,6 +29,10 @@ const ListQuery = open({
   q: textParam("Text in model id, repository or file name"),
   limit: integerText("Most records of a page", 1, 1000),
   cursor: textParam("next_cursor of the page before"),
+});
+
+const OneQuery = open({
+  exists: booleanText("true: each finished file says whether it `exists`; the disk is asked for each"),
 });
 
 const one: Answer = { description: "The download", schema: ref("Download") };
@@ -114,16 +119,21 @@ function single(context: ApiContext, prefix: string) {
   const control = new Control(downloads, clock);
   const path = `${prefix}/downloads/:id`;
   return newRoutes()
-    .get(path, async ({ params }) => json(await showOne(context, params.id)), {
-      params: IdParams,
-      ...named(prefix, {
-        id: "getDownload",
-        tag: "downloads",
-        summary: "One download with its files",
-        answers: { 200: one },
-        errors: [404],
-      }),
-    })
+    .get(
+      path,
+      async ({ params, query }) => json(await showOne(context, params.id, query.exists === "true")),
+      {
+        params: IdParams,
+        query: OneQuery,
+        ...named(prefix, {
+          id: "getDownload",
+          tag: "downloads",
+          summary: "One download with its files",
+          answers: { 200: one },
+          errors: [404],
+        }),
+      },
+    )
     .patch(path, async ({ params, body }) => json(await control.change(params.id, body)), {
       params: IdParams,
       body: ChangeSchema,
@@ -179,9 +189,11 @@ function single(context: ApiContext, prefix: string) {
     );
 }
 
-async function showOne({ downloads, clock }: ApiContext, id: string) {
+/** With `look` the disk is asked for each of its files, which a list of many would wait for. */
+async function showOne({ downloads, clock }: ApiContext, id: string, look: boolean) {
   const download = await downloads.get(id);
-  return presentOne(download, clock.now(), await downloads.files(download.id));
+  const files = await downloads.files(download.id);
+  return presentOne(download, clock.now(), files, look ? await downloads.disk.whole(files) : undefined);
 }
 
 /** R27: by model id, UUID, or the id of the engine it was started for. */

@@ -1,5 +1,5 @@
 import { type Static, Type } from "@sinclair/typebox";
-import { STATES } from "../../core/download.ts";
+import { STATES, WAIT_REASONS } from "../../core/download.ts";
 import { VERDICTS } from "../../core/errors.ts";
 import { CHANGE_BODY, START_BODY } from "../examples.ts";
 import { open, ref, text, whole, word } from "../wire.ts";
@@ -102,7 +102,7 @@ export type ChangeBody = Static<typeof ChangeSchema>;
 /* ---------------------------------------------------------------- answers; they document, handlers build them */
 
 const Waiting = open({
-  reason: word(["user", "queue", "disk", "volume", "host_limit", "retry"]),
+  reason: word(WAIT_REASONS, "user: paused; all_paused: `paused` of the settings lets none run"),
   until: Type.Optional(whole("Epoch milliseconds")),
 });
 
@@ -115,7 +115,14 @@ export const FileSchema = open({
   bytes: whole("Bytes on disk"),
   state: word(["pending", "done", "failed"]),
   verified: Type.Boolean({ description: "Its promised digest was found to be right" }),
+  checked_at: Type.Optional(whole("Epoch milliseconds of the last verification since it came")),
+  matches: Type.Optional(
+    Type.Boolean({ description: "What that found; left out when there was nothing to compare with" }),
+  ),
   digest: Type.Optional(Type.String({ description: "algorithm:hex, promised or computed" })),
+  exists: Type.Optional(
+    Type.Boolean({ description: "It is still there, with its size; only where that was asked for" }),
+  ),
   local_path: Type.Optional(Type.String()),
   error: Type.Optional(Failure),
 });

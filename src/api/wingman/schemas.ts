@@ -1,6 +1,6 @@
 import { type Static, Type } from "@sinclair/typebox";
 import { STATES } from "../../core/download.ts";
-import { textParam } from "../doc.ts";
+import { booleanText, textParam } from "../doc.ts";
 import { open, ref, text, whole, word } from "../wire.ts";
 import { FILE_WORDS, VIEW_WORDS } from "./present.ts";
 
@@ -17,7 +17,7 @@ const names = {
 
 export const DownloadQuery = open({
   ...names,
-  retry: Type.Optional(Type.String({ pattern: "^(true|false)$", description: RETRY, "x-boolean": true })),
+  retry: booleanText(RETRY),
 });
 
 export const ProgressQuery = open({ ...names, ticket: textParam("From POST /v1/tickets, for streams") });

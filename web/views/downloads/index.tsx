@@ -3,8 +3,10 @@ import "./rows.css";
 import "./details.css";
 import "./narrow.css";
 import { Button } from "../../parts/button.tsx";
-import { Empty, ErrorBox, Loading } from "../../parts/states.tsx";
+import { Empty, ErrorBox, Loading, NoticeBox } from "../../parts/states.tsx";
+import { busy, changeSettings } from "../../state/actions.ts";
 import { connection } from "../../state/connection.ts";
+import { isHalted } from "../../state/halt.ts";
 import { prefs } from "../../state/prefs.ts";
 import { href } from "../../state/route.ts";
 import { downloads, isLoaded, order } from "../../state/store.ts";
@@ -13,16 +15,19 @@ import { fault, refreshNow } from "./fault.ts";
 import { LimitHost } from "./limits.tsx";
 import { DownloadList } from "./list.tsx";
 import { told } from "./queue.ts";
+import { useUnhidden } from "./show.ts";
 import { Toolbar } from "./toolbar.tsx";
 
 /** All downloads, and what can be done to them. */
 export function DownloadsView() {
+  useUnhidden();
   return (
     <div class="downloads-view">
       <h2 class="unseen">Downloads</h2>
       <SpeedChart />
       <Toolbar />
       <Banner />
+      <Halt />
       <Shown />
       <p class="unseen" aria-live="polite">
         {told}
@@ -62,6 +67,31 @@ function NoneMatch() {
     >
       <Button onClick={all}>Show all</Button>
     </Empty>
+  );
+}
+
+/** Of one that is waiting nobody would find out why. */
+function Halt() {
+  if (!isHalted.value) return null;
+  return (
+    <div role="status">
+      <NoticeBox
+        icon="pause"
+        title="All downloads are paused"
+        action={
+          <Button
+            kind="primary"
+            icon="play"
+            busy={busy("settings")}
+            onClick={() => void changeSettings({ paused: false })}
+          >
+            Let downloads run
+          </Button>
+        }
+      >
+        The settings let none run. What has arrived is kept, and new ones wait in the queue.
+      </NoticeBox>
+    </div>
   );
 }
 

@@ -7,6 +7,7 @@ import { dragged, drop } from "./drag.ts";
 import { onRowKey, SHORTCUTS } from "./keys.ts";
 import { DownloadRow } from "./row.tsx";
 import { current, keepOnly, selected, selectOnly, selectTo, toggle } from "./selection.ts";
+import { useInSight } from "./show.ts";
 import { open, toggleDetails } from "./unfolded.ts";
 
 /** Below this a row needs several lines; the same number as in the style sheet. */
@@ -26,6 +27,7 @@ function useNarrow(): boolean {
 export function DownloadList() {
   const handle = useRef<ListHandle>(null);
   const isNarrow = useNarrow();
+  useInSight(handle);
   useSignalEffect(() => keepOnly(order.value));
   const heights = HEIGHTS[prefs.density.value];
   return (

@@ -10,6 +10,7 @@ type Bottleneck = NonNullable<DownloadItem["bottleneck"]>;
 
 const WAITS: Record<Reason, string> = {
   user: "paused by you",
+  all_paused: "all are paused",
   queue: "waits for its turn",
   disk: "waits for free space",
   volume: "waits for the disk",

@@ -1,5 +1,5 @@
 /** Files on disk as people think of them: what one download brought is one model. */
-import type { ModelFile } from "../../state/types.ts";
+import type { ModelFile, State } from "../../state/types.ts";
 
 export interface Model {
   /** Of the download. */
@@ -10,14 +10,24 @@ export interface Model {
   /** In the order of their paths. */
   files: readonly ModelFile[];
   size: number;
+  /** Of its download, as the list of files told it; undefined when its record is gone. */
+  state: State | undefined;
   /** Newest file, epoch milliseconds. */
   completedAt: number | undefined;
   /** The file, or the folder that all of its files are in. */
   path: string | undefined;
 }
 
+export type Trust = ModelFile["verification"];
+
+/** The weakest first. */
+const WEAKEST: readonly Trust[] = ["missing", "damaged", "changed", "unverified"];
+
 /** What is known of the bytes: the weakest of all files says it. */
-export type Trust = "verified" | "unverified" | "damaged" | "missing";
+export function trustIn(files: readonly ModelFile[]): Trust {
+  const known = new Set(files.map(({ verification }) => verification));
+  return WEAKEST.find((trust) => known.has(trust)) ?? "verified";
+}
 
 /** Newest first. */
 export function modelsOf(files: readonly ModelFile[]): Model[] {
@@ -30,7 +40,7 @@ const compare = (a: Model, b: Model): number =>
 
 function modelOf(id: string, members: readonly ModelFile[]): Model {
   const files = [...members].sort((a, b) => (a.path < b.path ? -1 : 1));
-  const [{ model_id, provider, repo_id }] = files as [ModelFile];
+  const [{ model_id, provider, repo_id, download_state }] = files as [ModelFile];
   const times = files.flatMap(({ completed_at }) => completed_at ?? []);
   return {
     id,
@@ -39,6 +49,7 @@ function modelOf(id: string, members: readonly ModelFile[]): Model {
     repo: repo_id,
     files,
     size: files.reduce((sum, { size }) => sum + size, 0),
+    state: download_state,
     completedAt: times.length === 0 ? undefined : times.reduce((a, b) => Math.max(a, b)),
     path: commonPath(files.flatMap(({ local_path }) => local_path ?? [])),
   };

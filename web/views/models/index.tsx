@@ -9,6 +9,7 @@ import { Empty, ErrorBox, Loading } from "../../parts/states.tsx";
 import { loadModels, loadStorage } from "../../state/actions.ts";
 import { href } from "../../state/route.ts";
 import { counters, models, storage } from "../../state/store.ts";
+import type { Storage } from "../../state/types.ts";
 import { matches, modelsOf } from "./groups.ts";
 import { ModelRow } from "./row.tsx";
 
@@ -33,9 +34,9 @@ export function ModelsView() {
       isLoading.value = false;
     }
   };
-  // What has just been completed is there at once.
-  const completed = counters.value.filters.completed;
-  useEffect(() => void load(), [completed]);
+  // What has just been completed is there at once, and what is left of what has ended otherwise.
+  const { completed, failed, cancelled } = counters.value.filters;
+  useEffect(() => void load(), [completed, failed, cancelled]);
   const known = all.value;
   return (
     <div class="page">
@@ -66,9 +67,15 @@ function Space({ count }: { count: number }) {
   const now = storage.value;
   const parts = [
     `${number(count)} ${count === 1 ? "model" : "models"}`,
-    ...(now === null ? [] : [`${bytes(now.models_bytes)} used`, `${bytes(now.free_bytes)} free`]),
+    ...(now === null ? [] : [usedWords(now), `${bytes(now.free_bytes)} free`]),
   ];
   return <p class="faint">{parts.join(" · ")}</p>;
+}
+
+/** What has arrived of unfinished files is no model yet. */
+function usedWords({ models_bytes, partial_bytes }: Storage): string {
+  const finished = `${bytes(models_bytes)} in finished files`;
+  return partial_bytes > 0 ? `${finished} + ${bytes(partial_bytes)} unfinished` : finished;
 }
 
 function List() {

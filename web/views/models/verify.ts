@@ -3,8 +3,8 @@ import { type Signal, signal } from "@preact/signals";
 import { loadModels, tell } from "../../state/actions.ts";
 import { server } from "../../state/api.ts";
 import { toast } from "../../state/notices.ts";
-import type { ModelFile, Verification } from "../../state/types.ts";
-import type { Model, Trust } from "./groups.ts";
+import type { Verification } from "../../state/types.ts";
+import type { Model } from "./groups.ts";
 
 export interface Work {
   bytes: number;
@@ -14,16 +14,8 @@ export interface Work {
 
 /** Models being verified, by id. */
 const working = signal<ReadonlyMap<string, Signal<Work>>>(new Map());
-/** Files that were found not to be what they should be, until the page is left. */
-const damaged = signal<ReadonlySet<number>>(new Set());
 
 export const workOn = (model: Model): Work | undefined => working.value.get(model.id)?.value;
-
-export function trustIn(files: readonly ModelFile[]): Trust {
-  if (files.some(({ exists }) => !exists)) return "missing";
-  if (files.some(({ id }) => damaged.value.has(id))) return "damaged";
-  return files.every(({ verified }) => verified) ? "verified" : "unverified";
-}
 
 /** Reads all files of a model again, and tells what was found. */
 export async function verify(model: Model): Promise<void> {
@@ -53,9 +45,6 @@ export async function verify(model: Model): Promise<void> {
 
 function report({ name }: Model, verdicts: readonly Verification[]): void {
   const bad = verdicts.filter(({ success }) => !success);
-  const next = new Set(damaged.peek());
-  for (const { file, success } of verdicts) success ? next.delete(file.id) : next.add(file.id);
-  damaged.value = next;
   if (bad.length > 0) {
     const which = verdicts.length === 1 ? "" : ` (${bad.map(({ file }) => file.path).join(", ")})`;
     toast(`${name} is not what it should be${which}. Delete it and download it again.`, { kind: "bad" });

@@ -70,6 +70,10 @@ function About() {
             <dd>{bytes(disk.models_bytes)}</dd>
           </div>
           <div>
+            <dt>Unfinished downloads take</dt>
+            <dd>{bytes(disk.partial_bytes)}</dd>
+          </div>
+          <div>
             <dt>Downloads will take</dt>
             <dd>{bytes(disk.reserved_bytes)}</dd>
           </div>

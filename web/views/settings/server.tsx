@@ -86,7 +86,7 @@ export function ServerSettings({ settings }: { settings: Settings }) {
       <h3 id="settings-server">Server</h3>
       <p class="faint">Kept by the server, for everybody, and in force at once.</p>
       <Switch
-        label="Start nothing new"
+        label="Pause all downloads"
         checked={settings.paused}
         onChange={(paused) => void pauseAll(paused)}
       />
