@@ -1,5 +1,6 @@
 import type { Attempt } from "./attempt.ts";
 import { contentKey, type Digest, type Download, type File, isDamaged } from "./download.ts";
+import { pagesOf } from "./pages.ts";
 import type { ManifestFile, Target } from "./ports.ts";
 import type { TargetPath } from "./target-path.ts";
 
@@ -189,12 +190,7 @@ async function newestOf({ row, tools }: Attempt): Promise<Download[]> {
     row.source.behind === undefined ? ["completed"] : ["completed", "failed"];
   const filter = { sourceKey: contentKey(row.source), states };
   let newest: Download[] = [];
-  let cursor: string | null | undefined;
-  do {
-    const page = await tools.db.list(filter, { limit: 500, ...(cursor ? { cursor } : {}) });
-    newest = [...newest, ...page.items].slice(-MOST_EARLIER);
-    cursor = page.nextCursor;
-  } while (cursor);
+  for await (const page of pagesOf(tools.db, filter)) newest = [...newest, ...page].slice(-MOST_EARLIER);
   return newest.reverse();
 }
 

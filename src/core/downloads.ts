@@ -18,6 +18,7 @@ import { Engines } from "./engines.ts";
 import { DownloadError } from "./errors.ts";
 import type { Feed, Snapshot } from "./feed.ts";
 import { KeyedLock } from "./keyed-lock.ts";
+import { allRows, pagesOf } from "./pages.ts";
 import type {
   DownloadFilter,
   KindCount,
@@ -61,7 +62,6 @@ export interface DownloadsOptions extends SweepPolicy {
 
 const SETTINGS_KEY = "settings";
 const WANTED_KEY = "wanted";
-const PAGE = 500;
 
 /** The manager: all that an API family, the command line or a page may ask for. */
 export class Downloads {
@@ -169,7 +169,7 @@ export class Downloads {
 
   /** All records, oldest first, page by page and without their places, which cost more than all the rest of a long queue. */
   async *everything(): AsyncGenerator<Snapshot[]> {
-    for await (const page of this.#pages({})) yield page.map((row) => this.#board.snapshot(row));
+    for await (const page of pagesOf(this.#tools.db, {})) yield page.map((row) => this.#board.snapshot(row));
   }
 
   /** All records of one source, newest first. */
@@ -299,14 +299,8 @@ export class Downloads {
 
   /** What waits does so for another reason from now on; nothing of it stands in its row. */
   async #tellWaiting(): Promise<void> {
-    let cursor: string | null | undefined;
-    do {
-      const page = await this.list({ states: ["queued"] }, { limit: PAGE, ...(cursor ? { cursor } : {}) });
-      for (const download of page.items) this.feed.changed(download, false);
-      cursor = page.nextCursor;
-      // Of a long queue: others get their turn between two pages (F224).
-      if (cursor) await new Promise((resolve) => setImmediate(resolve));
-    } while (cursor);
+    for await (const page of pagesOf(this.#tools.db, { states: ["queued"] }))
+      for (const row of page) this.feed.changed(this.#board.snapshot(row), false);
   }
 
   sources(): { name: string; description: string; lists: boolean }[] {
@@ -372,21 +366,8 @@ export class Downloads {
     return { ...this.#board.snapshot(row), place };
   }
 
-  async #all(filter: DownloadFilter): Promise<Download[]> {
-    const rows: Download[] = [];
-    for await (const page of this.#pages(filter)) rows.push(...page);
-    return rows;
-  }
-
-  async *#pages(filter: DownloadFilter): AsyncGenerator<Download[]> {
-    let cursor: string | null | undefined;
-    do {
-      const page = await this.#tools.db.list(filter, { limit: PAGE, ...(cursor ? { cursor } : {}) });
-      yield page.items;
-      cursor = page.nextCursor;
-      // Of a long queue: others get their turn between two pages (F224).
-      if (cursor) await new Promise((resolve) => setImmediate(resolve));
-    } while (cursor);
+  #all(filter: DownloadFilter): Promise<Download[]> {
+    return allRows(this.#tools.db, filter);
   }
 
   async #outcome({ row, previous }: Moved): Promise<Outcome> {

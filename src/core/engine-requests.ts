@@ -13,8 +13,9 @@ import type { Download, EngineSpec } from "./download.ts";
 import { DownloadError } from "./errors.ts";
 import type { Snapshot } from "./feed.ts";
 import type { KeyedLock } from "./keyed-lock.ts";
+import { allRows } from "./pages.ts";
 import type { Engine, StartRequest } from "./ports.ts";
-import { allRows, findPresent, isSameContent, type Present } from "./present.ts";
+import { findPresent, isSameContent, type Present } from "./present.ts";
 import { hasPartial } from "./settle.ts";
 import type { TargetPath } from "./target-path.ts";
 

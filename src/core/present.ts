@@ -1,6 +1,7 @@
 import type { Judged } from "./admission.ts";
 import type { Tools } from "./attempt.ts";
 import { contentKey, type Download, type File, type SourceRef, type UncheckedDigest } from "./download.ts";
+import { allRows } from "./pages.ts";
 import type { Database, DownloadFilter } from "./ports.ts";
 import { knownTarget, type TargetPath } from "./target-path.ts";
 
@@ -30,18 +31,6 @@ async function candidates(db: Database, ref: SourceRef): Promise<Download[]> {
   const q = ref.repo ?? ref.filename;
   const filter: DownloadFilter = { provider: ref.provider, ...(q === undefined ? {} : { q }) };
   return (await allRows(db, filter)).reverse();
-}
-
-/** Every row of a list, oldest first. */
-export async function allRows(db: Database, filter: DownloadFilter): Promise<Download[]> {
-  const rows: Download[] = [];
-  let cursor: string | null | undefined;
-  do {
-    const page = await db.list(filter, { limit: 500, ...(cursor ? { cursor } : {}) });
-    rows.push(...page.items);
-    cursor = page.nextCursor;
-  } while (cursor);
-  return rows;
 }
 
 /** Whether both mean the same thing at the remote end, in whatever layout it is kept. */

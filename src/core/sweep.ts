@@ -3,6 +3,7 @@ import type { Board } from "./board.ts";
 import { removeFromDisk } from "./disk-files.ts";
 import type { Download } from "./download.ts";
 import type { FeedEvent } from "./feed.ts";
+import { pagesOf } from "./pages.ts";
 import { discardPartials } from "./settle.ts";
 
 export interface SweepPolicy {
@@ -93,10 +94,8 @@ export class Sweeper {
     const { db } = this.#tools;
     const isOver = ({ id, endedAt, bytes, filesDone, filesTotal }: Download): boolean =>
       (endedAt ?? 0) <= endedBefore && bytes > 0 && filesDone < filesTotal && this.#swept.get(id) !== endedAt;
-    let cursor: string | null | undefined;
-    do {
-      const page = await db.list({ states: ["failed"] }, { limit: BATCH, ...(cursor ? { cursor } : {}) });
-      for (const listed of page.items) {
+    for await (const page of pagesOf(db, { states: ["failed"] }))
+      for (const listed of page) {
         if (!isOver(listed)) continue;
         // A page takes its time: one that is being tried again by now needs what it has.
         const row = await db.get(listed.id);
@@ -104,7 +103,5 @@ export class Sweeper {
         await discardPartials(this.#tools, row);
         this.#swept.set(row.id, row.endedAt);
       }
-      cursor = page.nextCursor;
-    } while (cursor);
   }
 }

@@ -1,0 +1,25 @@
+import type { Download } from "./download.ts";
+import type { Database, DownloadFilter } from "./ports.ts";
+
+const PAGE = 500;
+
+/** Every row of a list, oldest first, a page at a time. Others get their turn between two pages of a long one (F224). */
+export async function* pagesOf(
+  db: Pick<Database, "list">,
+  filter: DownloadFilter,
+): AsyncGenerator<Download[]> {
+  let cursor: string | null | undefined;
+  do {
+    const page = await db.list(filter, { limit: PAGE, ...(cursor ? { cursor } : {}) });
+    yield page.items;
+    cursor = page.nextCursor;
+    if (cursor) await new Promise((resolve) => setImmediate(resolve));
+  } while (cursor);
+}
+
+/** The same, all at once. */
+export async function allRows(db: Pick<Database, "list">, filter: DownloadFilter): Promise<Download[]> {
+  const rows: Download[] = [];
+  for await (const page of pagesOf(db, filter)) rows.push(...page);
+  return rows;
+}
