@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { appendFileSync } from "node:fs";
+import { appendFileSync, rmSync } from "node:fs";
 import { type Origin, startOrigin } from "../support/origin.ts";
 import { until } from "../support/until.ts";
 import { Home } from "./product.ts";
@@ -101,7 +101,9 @@ describe.each(["without a daemon", "with a daemon"])("files and verify %s", (mod
     const damaged = await home.run("verify", path);
     expect(damaged.code).toBe(5);
     expect(damaged.out).toContain("DOES NOT MATCH");
-    expect((await home.run("files")).out).toContain("missing");
+    expect((await home.run("files")).out).toMatch(/damaged +1 MB/);
+    rmSync(path);
+    expect((await home.run("files")).out).toMatch(/missing +1 MB/);
   });
 });
 
