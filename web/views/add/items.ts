@@ -8,6 +8,7 @@ import { lanes } from "../../state/lanes.ts";
 import { storage } from "../../state/store.ts";
 import type { RemoteListing } from "../../state/types.ts";
 import { type Choices, choicesOf, preselect, sizeOf } from "./choices.ts";
+import type { Marks, OptionName } from "./marks.ts";
 import { linesOf, referenceOf } from "./references.ts";
 
 /** What a reference turned out to be. */
@@ -75,6 +76,10 @@ export interface Item {
   options: Signal<Options>;
   /** Why it was not started. */
   refusal: Signal<string | undefined>;
+  /** Options that are wrong, and what to write instead. */
+  marks: Signal<Marks>;
+  /** The option that is to get the focus; the card gives it. */
+  wanted: Signal<OptionName | undefined>;
   /** Ends what is being asked about it. */
   asking: AbortController;
 }
@@ -122,6 +127,8 @@ function itemOf(line: string, reading: Reading | undefined): Item {
     token: signal(""),
     options: signal(noOptions()),
     refusal: signal<string | undefined>(undefined),
+    marks: signal<Marks>({}),
+    wanted: signal<OptionName | undefined>(undefined),
     asking: new AbortController(),
   };
 }
