@@ -269,8 +269,17 @@ export async function clearHistory(options: { files?: boolean } = {}): Promise<b
 
 /* ------------------------------------------------------- settings and lists */
 
-export async function changeSettings(change: SettingsChange): Promise<boolean> {
-  const after = await attempt("settings", () => server.settings.change(change));
+/** A refusal is told, unless `isShown` shows it where it belongs. */
+export async function changeSettings(
+  change: SettingsChange,
+  isShown: (refusal: ApiError) => boolean = () => false,
+): Promise<boolean> {
+  const after = await attempt("settings", () =>
+    server.settings.change(change).catch((error: unknown) => {
+      if (error instanceof ApiError && isShown(error)) return undefined;
+      throw error;
+    }),
+  );
   if (after) settings.value = after as Settings;
   return after !== undefined;
 }
