@@ -2,9 +2,10 @@
 
 import { batch, type ReadonlySignal, type Signal, signal } from "@preact/signals";
 import type { Reading } from "../../../src/client/index.ts";
+import { type Lanes, lanes } from "../../../src/client/lanes.ts";
 import { listRemoteFiles, loadStorage, tell } from "../../state/actions.ts";
 import { ApiError, server } from "../../state/api.ts";
-import { lanes } from "../../state/lanes.ts";
+import { background } from "../../state/background.ts";
 import { storage } from "../../state/store.ts";
 import type { RemoteListing } from "../../state/types.ts";
 import { type Choices, choicesOf, preselect, sizeOf } from "./choices.ts";
@@ -144,8 +145,9 @@ export const freeSpace = (): number | undefined => storage.value?.free_bytes;
 
 export const isOllama = ({ reading }: Item): boolean => reading?.provider?.startsWith("ollama") === true;
 
-/** A browser has six connections to a server: a silent hub must leave some for everything else. */
-const ask = lanes(2);
+/** A silent hub must leave something for what else goes on in the background. */
+const few = lanes(2);
+const ask: Lanes = (work, signal) => few(() => background(work, signal), signal);
 
 /** Asks the hub what there is. Called again when a token has been given. */
 export async function look(item: Item): Promise<void> {
