@@ -117,15 +117,17 @@ function Name({ download, isOpen }: { download: Still; isOpen: boolean }) {
 /** Letters at the end that tell one file of a model from another: `-Q4_K_M.gguf`. */
 const TAIL = 14;
 
-/** Of a name that is too long the repository goes first, then the middle of the file's name; its end always stays. */
+/** Of a name that is too long the repository is cut first, then left out, then the middle of the file's name is cut; its end always stays. */
 function Id({ text }: { text: string }) {
   const at = text.lastIndexOf("/") + 1;
   const tail = Math.max(at, text.length - TAIL);
   return (
     <span class="dl-id">
-      <span>{text.slice(0, at)}</span>
-      <span>{text.slice(at, tail)}</span>
-      <span>{text.slice(tail)}</span>
+      <span class="dl-repo">{text.slice(0, at)}</span>
+      <span class="dl-file">
+        <span>{text.slice(at, tail)}</span>
+        <span>{text.slice(tail)}</span>
+      </span>
     </span>
   );
 }
