@@ -2,6 +2,7 @@ import { delay } from "./delay.ts";
 import type { Download } from "./download.ts";
 import { Downloads } from "./downloads.ts";
 import { ModelhaulError } from "./errors.ts";
+import { lanes } from "./lanes.ts";
 import type { LiveEvent, Watched } from "./live-event.ts";
 import type { Transport } from "./transport.ts";
 
@@ -10,6 +11,11 @@ export interface PollingOptions {
   /** Milliseconds after which a live connection is tried again. */
   forMs: number;
 }
+
+/** A server that has begun no answer within this time hangs: much data or a slow line only make the answer long. */
+const BEGIN_MS = 5_000;
+/** Downloads that are asked for one by one: a browser has six connections to a server for everything there is. */
+const ABREAST = 2;
 
 /**
  * Live events made of what is asked for again and again. Their numbers are that of the last live event: whoever goes
@@ -52,9 +58,11 @@ async function look(
   known: ReadonlyMap<string, Download> | undefined,
   signal: AbortSignal,
 ): Promise<Seen> {
+  const lane = lanes(ABREAST);
+  const patience = { signal, beginMs: BEGIN_MS };
   const one = async (id: string, isMissingFine: boolean): Promise<Download[]> => {
     try {
-      const { files: _, ...download } = await downloads.get(id, { signal });
+      const { files: _, ...download } = await downloads.get(id, patience);
       return [download];
     } catch (error) {
       if (isMissingFine && error instanceof ModelhaulError && error.status === 404) return [];
@@ -62,9 +70,9 @@ async function look(
     }
   };
   const all = async (wanted: readonly string[], isMissingFine: boolean): Promise<Download[]> =>
-    (await Promise.all(wanted.map((id) => one(id, isMissingFine)))).flat();
+    (await Promise.all(wanted.map((id) => lane(() => one(id, isMissingFine), signal)))).flat();
   if (ids) return { listed: await all(ids, known !== undefined), left: [] };
-  const { active_downloads: listed } = await downloads.list({}, { signal });
+  const { active_downloads: listed } = await downloads.list({}, patience);
   const isListed = new Set(listed.map(({ id }) => id));
   const gone = [...(known?.keys() ?? [])].filter((id) => !isListed.has(id));
   return { listed, left: await all(gone, true) };

@@ -57,6 +57,7 @@ class Session {
   readonly #inbox: Inbox;
   readonly #watched: Watched;
   #silenceMs = GREETING_MS;
+  #heardAt = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #isGreeted = false;
 
@@ -82,12 +83,17 @@ class Session {
     this.#inbox.end(this.#isGreeted ? new ConnectionError(why, options) : new Refused(why));
   }
 
-  /** Something must come soon. */
+  /** Something must come soon. A timer for each of many frames would cost more than reading them: one looks back. */
   #expect(): void {
-    clearTimeout(this.#timer);
-    const silent = (): void => this.#broke("The WebSocket fell silent", { timedOut: true });
-    this.#timer = setTimeout(silent, this.#silenceMs);
+    this.#heardAt = performance.now();
+    this.#timer ??= setTimeout(this.#listen, this.#silenceMs);
   }
+
+  readonly #listen = (): void => {
+    const left = this.#heardAt + this.#silenceMs - performance.now();
+    if (left > 0) this.#timer = setTimeout(this.#listen, left);
+    else this.#broke("The WebSocket fell silent", { timedOut: true });
+  };
 
   #take(data: unknown): void {
     this.#expect();

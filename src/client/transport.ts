@@ -28,6 +28,8 @@ export interface ModelhaulOptions {
 export interface RequestOptions {
   /** Ends the request; the promise rejects with the signal's reason. */
   signal?: AbortSignal;
+  /** Milliseconds until an answer begins, default as long as the whole may take. */
+  beginMs?: number;
 }
 
 export type Query = Record<string, string | number | boolean | undefined>;
@@ -96,22 +98,26 @@ export class Transport {
 
   /** The body of a good answer as text. */
   async text(method: string, path: string, call: Call = {}): Promise<string> {
-    const { signal, timeoutMs = this.#timeoutMs } = call;
+    const { signal, timeoutMs = this.#timeoutMs, beginMs = 0 } = call;
     const limit = new AbortController();
-    const timer = timeoutMs > 0 ? setTimeout(() => limit.abort(), timeoutMs) : undefined;
+    const within = (ms: number) => (ms > 0 ? setTimeout(() => limit.abort(ms), ms) : undefined);
+    const timer = within(timeoutMs);
+    const begin = within(beginMs);
     const either = signal ? AbortSignal.any([signal, limit.signal]) : limit.signal;
     try {
       const answer = await this.open(method, path, { ...call, signal: either });
+      clearTimeout(begin);
       return await answer.text().catch((cause) => {
         throw new ConnectionError(`The answer of ${this.#where} broke off; ask again`, { cause });
       });
     } catch (error) {
       signal?.throwIfAborted();
       if (!limit.signal.aborted) throw error;
-      const message = `${this.#where} did not answer within ${timeoutMs} ms`;
+      const message = `${this.#where} did not answer within ${limit.signal.reason} ms`;
       throw new ConnectionError(message, { cause: error, timedOut: true });
     } finally {
       clearTimeout(timer);
+      clearTimeout(begin);
     }
   }
 

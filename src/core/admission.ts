@@ -11,7 +11,7 @@ import {
 import { DownloadError } from "./errors.ts";
 import type { Engine, NewDownload, Secret, Source, StartRequest } from "./ports.ts";
 import { DEFAULT_RETRY } from "./retry.ts";
-import { applyRetry } from "./settings.ts";
+import { retryOver } from "./settings.ts";
 import { knownTarget } from "./target-path.ts";
 import { unsupportedText } from "./unsupported.ts";
 
@@ -178,7 +178,7 @@ export function checkModelId(modelId: string, param = "model_id"): void {
 function checkNumbers(request: StartRequest): void {
   checkInteger("priority", request.priority, -1_000_000, 1_000_000);
   checkInteger("rate_limit_bps", request.rateLimit, 0, Number.MAX_SAFE_INTEGER);
-  applyRetry(DEFAULT_RETRY, request.retry ?? {});
+  retryOver(DEFAULT_RETRY, request.retry ?? {});
 }
 
 /** Throws `invalid_request` unless the value is absent or an integer within the bounds. */
@@ -222,7 +222,7 @@ function draft(
     error: null,
     warnings: [],
     rateLimit: request.rateLimit ?? 0,
-    retry: request.retry ? applyRetry(defaults.retry ?? DEFAULT_RETRY, request.retry) : null,
+    retry: request.retry ? retryOver(defaults.retry ?? DEFAULT_RETRY, request.retry) : null,
     createdAt: tools.clock.now(),
     startedAt: null,
     endedAt: null,

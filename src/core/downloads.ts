@@ -29,7 +29,15 @@ import type {
   Usage,
 } from "./ports.ts";
 import { Runner } from "./runner.ts";
-import { applyPatch, applyRetry, DEFAULT_SETTINGS, type Settings, type SettingsPatch } from "./settings.ts";
+import {
+  applyPatch,
+  applyRetry,
+  DEFAULT_SETTINGS,
+  retryOver,
+  type Settings,
+  type SettingsPatch,
+  savedSettings,
+} from "./settings.ts";
 import { Sweeper, type SweepPolicy } from "./sweep.ts";
 
 export type { BulkOutcome, Outcome } from "./bulk.ts";
@@ -102,7 +110,7 @@ export class Downloads {
   static async open(tools: Rooms, options: DownloadsOptions): Promise<Downloads> {
     const downloads = new Downloads(tools, options);
     const saved = (await tools.db.setting(SETTINGS_KEY)) as SettingsPatch | undefined;
-    downloads.#settings = applyPatch(applyPatch(DEFAULT_SETTINGS, saved ?? {}), options.settings);
+    downloads.#settings = applyPatch(savedSettings(saved ?? {}), options.settings);
     downloads.#runner.applySettings();
     const lastWanted = ((await tools.db.setting(WANTED_KEY)) as string[] | undefined) ?? [];
     const wanted = options.wanted ?? lastWanted;
@@ -248,7 +256,7 @@ export class Downloads {
     if (isFinished(row.state)) throw refused("change", row, "it has ended");
     checkInteger("priority", priority, -1_000_000, 1_000_000);
     checkInteger("rate_limit_bps", rateLimit, 0, Number.MAX_SAFE_INTEGER);
-    const retry = change.retry && applyRetry(row.retry ?? this.#settings.retry, change.retry);
+    const retry = change.retry && this.#retryOf(row, change.retry);
     const move = change.move && (await this.#resolveMove(change.move));
     if (move && row.state !== "queued") throw refused("reorder", row, "it is not waiting in the queue");
     const given = {
@@ -263,6 +271,11 @@ export class Downloads {
       throw refused("reorder", row, "it, or the other one, is not waiting");
     if (move) this.feed.changed(await this.get(row.id), false);
     return this.get(row.id);
+  }
+
+  /** Over its own policy, else over the settings in force. */
+  #retryOf({ retry }: Download, change: Partial<RetryPolicy>): RetryPolicy {
+    return retry ? applyRetry(retry, change) : retryOver(this.#settings.retry, change);
   }
 
   /** Deletes a finished record, with `files` what it brought as well. */

@@ -162,11 +162,31 @@ describe("errors", () => {
       new Modelhaul({ baseUrl: slow.url.href, timeoutMs: 50 }).downloads.list(),
     );
     expect([late.timedOut, late.message.includes("50 ms")]).toEqual([true, true]);
+    const silent = await rejection<ConnectionError>(
+      new Modelhaul({ baseUrl: slow.url.href }).downloads.list({}, { beginMs: 50 }),
+    );
+    expect([silent.timedOut, silent.message.includes("50 ms")]).toEqual([true, true]);
     const abort = new AbortController();
     const waiting = new Modelhaul({ baseUrl: slow.url.href }).downloads.list({}, { signal: abort.signal });
     abort.abort(new Error("enough"));
     expect((await rejection(waiting)).message).toBe("enough");
   });
+});
+
+test("an answer that has begun in time may be long", async () => {
+  const bytes = (text: string) => new TextEncoder().encode(text);
+  const drops = () =>
+    new ReadableStream({
+      async start(body) {
+        body.enqueue(bytes('{"active_downloads":'));
+        await Bun.sleep(300);
+        body.enqueue(bytes("[]}"));
+        body.close();
+      },
+    });
+  using slow = Bun.serve({ port: 0, fetch: () => new Response(drops()) });
+  const list = new Modelhaul({ baseUrl: slow.url.href }).downloads.list({}, { beginMs: 150 });
+  expect((await list).active_downloads).toEqual([]);
 });
 
 describe("R108 R110 wait", () => {

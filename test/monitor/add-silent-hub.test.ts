@@ -60,4 +60,40 @@ describe.skipIf(!hasBrowser)("while a hub is silent", () => {
     await until(async () => seen.open.size === 0, "no listing under way");
     world.hub.origin.clear();
   });
+
+  test("A27 listings and what is done to a selection share three connections: what is pressed finds one", async () => {
+    slow(world);
+    await world.daemon.must("PATCH", "/v1/settings", { max_concurrent: 1 });
+    const all = ["a", "b", "c", "d"];
+    const ids: string[] = [];
+    for (const [at, name] of all.entries()) ids.push((await begin(world, at, name)).id);
+    await world.daemon.until(ids[0]!, "downloading");
+    world.hub.origin.on({ path: "/api/*" }, { kind: "stall", at: "start" });
+    const view = await world.open({ at: "/#/add" });
+    const seen = listings(view);
+    let open = 0;
+    let most = 0;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    await view.page.route("**/v1/downloads/*/pause", async (route) => {
+      open += 1;
+      most = Math.max(most, open + seen.open.size);
+      if (!route.request().url().includes(ids[3]!)) await promise;
+      await route.continue();
+      open -= 1;
+    });
+    await view.field("URL, repository or model").fill(NAMES.join("\n"));
+    await view.button("Look up").click();
+    await until(async () => seen.open.size === 2, "two listings under way");
+    await view.goto("#/downloads");
+    for (const name of ["a", "b", "c"]) await rowOf(view, name).getByRole("checkbox").check();
+    await view.button("Pause").click();
+    await until(async () => open === 1, "one command of the selection");
+    await rowOf(view, "d").getByRole("button", { name: "Pause d" }).click();
+    await world.daemon.until(ids[3]!, "paused");
+    expect([open, seen.open.size]).toEqual([1, 2]);
+    resolve();
+    for (const id of ids) await world.daemon.until(id, "paused");
+    expect(most).toBe(4);
+    world.hub.origin.clear();
+  });
 });

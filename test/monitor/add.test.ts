@@ -7,7 +7,8 @@ import { startModelScope } from "../support/modelscope.ts";
 import { startOllamaDaemon } from "../support/ollama-daemon.ts";
 import { ordinaryModel, startOllamaRegistry } from "../support/ollama-registry.ts";
 import { tempDir } from "../support/temp.ts";
-import { hasBrowser, LOOKS, monitorWorld, type View } from "./browser.ts";
+import { Adding } from "./adding.ts";
+import { hasBrowser, LOOKS, monitorWorld } from "./browser.ts";
 
 setDefaultTimeout(60_000);
 
@@ -27,34 +28,6 @@ const QUANTIZATIONS = { Q2_K: 3, Q3_K_M: 4, Q4_K_M: 5, Q5_K_M: 6, Q8_0: 9 };
 const sizes = Object.fromEntries(Object.entries(QUANTIZATIONS).map(([name, size]) => [name, size * MIB]));
 const split = { quantization: "BF16", count: 3, sizeOfEach: 1_200_000 };
 const one = { quantizations: { Q4_K_M: 2 * MIB } };
-
-/** Adds downloads as a person does. */
-class Adding {
-  readonly page: Page;
-  constructor(readonly view: View) {
-    this.page = view.page;
-  }
-  get field(): Locator {
-    return this.view.field("URL, repository or model");
-  }
-  item(name: string): Locator {
-    return this.page.getByRole("list", { name: "To download" }).getByRole("listitem", { name, exact: true });
-  }
-  async lookUp(text: string): Promise<void> {
-    await this.field.fill(text);
-    await this.view.button("Look up").click();
-  }
-  async download(): Promise<void> {
-    await this.view.button(/^Download( \d+)?$/).click();
-    await this.page.waitForURL(/#\/downloads$/);
-  }
-  chosen(within: Locator): Promise<string[]> {
-    const boxes = within.getByRole("checkbox", { checked: true });
-    return boxes.evaluateAll((all) =>
-      all.map((it) => it.closest("label")?.querySelector("strong")?.textContent ?? ""),
-    );
-  }
-}
 
 describe.skipIf(!hasBrowser)("adding downloads", () => {
   const world = monitorWorld({

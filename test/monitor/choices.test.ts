@@ -4,7 +4,7 @@ import { choicesOf, preselect, selectionOf, sizeOf } from "../../web/views/add/c
 import { preference, quantization } from "../../web/views/add/quantizations.ts";
 import { linesOf, referenceOf } from "../../web/views/add/references.ts";
 import { commonPath } from "../../web/views/models/groups.ts";
-import { changesOf, draftOf, fault, NAMES } from "../../web/views/settings/form.ts";
+import { changesOf, draftOf, faultsOf, rebased } from "../../web/views/settings/form.ts";
 
 const GB = 1e9;
 const file = (path: string, size = 1, more: Partial<RemoteFile> = {}): RemoteFile => ({
@@ -145,14 +145,53 @@ test("R136 R137 settings become text and only what was changed goes back", () =>
     rate_limit_bps: 0,
     retry: { jitter: 0 },
   });
-  expect(NAMES.filter((name) => fault(name, draft[name]))).toEqual([]);
+  expect(faultsOf(draft, settings)).toEqual({});
   for (const [name, text] of [
     ["concurrent", "0"],
     ["concurrent", "2.5"],
     ["connections", "65"],
     ["attempts", ""],
     ["rate", "-1"],
+    ["rate", "fast"],
+    ["rate", "0"],
     ["jitter", "101"],
+    ["longest", "99999999999999999999"],
   ] as const)
-    expect(fault(name, text)).toBeString();
+    expect(faultsOf({ ...draft, [name]: text }, settings)).toEqual({
+      [name]: expect.stringMatching(/^Write a /),
+    });
+  expect(changesOf({ ...draft, rate: "2,5", first: "0,5" }, settings)).toEqual({
+    rate_limit_bps: 2_621_440,
+    retry: { base_ms: 500 },
+  });
+  const slow = { ...settings, rate_limit_bps: 100 };
+  expect([draftOf(slow).rate, faultsOf(draftOf(slow), slow)]).toEqual(["0.000095367", {}]);
+});
+
+test("F165 a first wait longer than the longest is said where something was changed", () => {
+  const retry = { max_attempts: 10, base_ms: 1000, max_ms: 60_000, jitter: 1 };
+  const settings = {
+    max_concurrent: 3,
+    connections_per_download: 8,
+    rate_limit_bps: 0,
+    retry,
+    paused: false,
+  };
+  const draft = draftOf(settings);
+  const said = (change: object) => faultsOf({ ...draft, ...change }, settings);
+  const tooLong = "Write at most the longest wait, which is 60 s, or make that longer.";
+  expect(said({ first: "61" })).toEqual({ first: tooLong });
+  expect(said({ longest: "0,5" })).toEqual({
+    longest: "Write at least the first wait, which is 1 s, or make that shorter.",
+  });
+  expect(said({ first: "9", longest: "8" })).toEqual({
+    first: "Write at most the longest wait, which is 8 s, or make that longer.",
+  });
+  expect(said({ first: "60" })).toEqual({});
+  const saved = { ...settings, max_concurrent: 7, retry: { ...retry, max_ms: 5000 } };
+  expect(rebased({ ...draft, first: "30", attempts: "x" }, settings, saved)).toEqual({
+    ...draftOf(saved),
+    first: "30",
+    attempts: "x",
+  });
 });

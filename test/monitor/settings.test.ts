@@ -69,6 +69,70 @@ describe.skipIf(!hasBrowser)("settings", () => {
     expect(await field.getAttribute("aria-invalid")).toBeNull();
   });
 
+  /** Text that is tied to a field and says what to write in it. */
+  const told = (view: View, label: string) =>
+    view
+      .field(label)
+      .evaluate((element) => element.parentElement?.querySelector(".field-error[id]")?.textContent ?? "");
+
+  test.each([
+    ["Downloads at once", ["", "-1", "0", "101", "1e1", "2,5", "three", "9".repeat(30)]],
+    ["Connections per download", ["", "-8", "65", "8.5", "all"]],
+    ["Speed limit, MB/s", ["0", "-1", "fast", "1,000", "5 MB", "0.00000001"]],
+    ["Tries", ["", "0", "1001", "once"]],
+    ["First wait, seconds", ["", "-1", "3601", "soon", "61", "1,000"]],
+    ["Longest wait, seconds", ["", "-1", "86401", "never", "0,5"]],
+    ["Spread, percent", ["", "-1", "101", "25%", "0.5"]],
+  ])("F165 %s: what a clumsy person types is marked, and nothing is changed", async (label, all) => {
+    const view = await open();
+    const field = view.field(label);
+    for (const typed of all) {
+      await field.fill(typed);
+      await view.button("Save").click();
+      await view.page.locator(".field-error").waitFor();
+      const state = await field.evaluate((element) => [
+        element.getAttribute("aria-invalid"),
+        element === document.activeElement,
+      ]);
+      expect([typed, ...state, await told(view, label)]).toEqual([
+        typed,
+        "true",
+        true,
+        expect.stringMatching(/^Write /),
+      ]);
+      await view.button("Undo").click();
+    }
+    expect(await server()).toEqual(DEFAULTS);
+  });
+
+  test("a decimal comma is a decimal point", async () => {
+    const view = await open();
+    await view.field("Speed limit, MB/s").fill("2,5");
+    await view.field("First wait, seconds").fill("0,25");
+    await view.button("Save").click();
+    await view.page.getByText("Settings saved").waitFor();
+    const { rate_limit_bps, retry } = await server();
+    expect([rate_limit_bps, retry.base_ms]).toEqual([2.5 * MIB, 250]);
+  });
+
+  test("F165 what contradicts what another window has saved is refused, and said at its field", async () => {
+    const view = await open();
+    view.allow(/400/);
+    await view.field("First wait, seconds").fill("30");
+    await world.daemon.must("PATCH", "/v1/settings", { max_concurrent: 7, retry: { max_ms: 5000 } });
+    await view.button("Save").click();
+    await view.page.getByText("Write at most the longest wait, which is 5 s, or make that longer.").waitFor();
+    const field = view.field("First wait, seconds");
+    expect([await field.inputValue(), await field.getAttribute("aria-invalid")]).toEqual(["30", "true"]);
+    expect(await field.evaluate((element) => element === document.activeElement)).toBe(true);
+    expect(await view.field("Downloads at once").inputValue()).toBe("7");
+    await field.fill("5");
+    expect(await field.getAttribute("aria-invalid")).toBeNull();
+    await view.button("Save").click();
+    await view.page.getByText("Settings saved").waitFor();
+    expect((await server()).retry).toMatchObject({ base_ms: 5000, max_ms: 5000 });
+  });
+
   test("starting nothing new is on at once", async () => {
     const view = await open();
     const toggle = view.page.getByRole("switch", { name: "Pause all downloads" });

@@ -3,7 +3,7 @@ import { effect } from "@preact/signals";
 import icon from "../icon.svg";
 import { connection } from "../state/connection.ts";
 import { prefs } from "../state/prefs.ts";
-import { counters } from "../state/store.ts";
+import { sums } from "../state/store.ts";
 import step0 from "./icons/progress-0.svg";
 import step1 from "./icons/progress-1.svg";
 import step2 from "./icons/progress-2.svg";
@@ -27,8 +27,8 @@ export function keepLook(): void {
   });
   const link = document.querySelector<HTMLLinkElement>('link[rel="icon"]');
   effect(() => {
-    const { filters, bytes, bytesTotal } = counters.value;
-    const look = lookOf(filters.active, bytes, bytesTotal, connection.value.kind === "offline");
+    const { counters, bytes, bytesTotal } = sums.value;
+    const look = lookOf(counters.filters.active, bytes, bytesTotal, connection.value.kind === "offline");
     if (document.title !== look.title) document.title = look.title;
     const address = look.step === null ? icon : (ICONS[look.step] ?? icon);
     if (link && link.getAttribute("href") !== address) link.href = address;

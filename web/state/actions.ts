@@ -1,8 +1,9 @@
 /** What a reader can do. Each tells by a toast what went wrong, and resolves with whether it worked. */
 import { type Signal, signal } from "@preact/signals";
+import type { Lanes } from "../../src/client/lanes.ts";
 import { ApiError, locked, request, server } from "./api.ts";
+import { background } from "./background.ts";
 import { forget } from "./connection.ts";
-import { type Lanes, lanes } from "./lanes.ts";
 import { confirm, toast } from "./notices.ts";
 import { hasSession } from "./session.ts";
 import { clear, drop, engines, models, peek, pretend, put, settings, storage } from "./store.ts";
@@ -184,8 +185,6 @@ export interface BulkResult {
   failed: { id: string; reason: string }[];
 }
 
-/** A browser has six connections to a server. */
-const abreast = lanes(4);
 const SELECTION = "selection";
 
 /** Whether something is being done to several; reading it subscribes. */
@@ -211,13 +210,13 @@ const many = (
 
 /** The same verb for several; those whose state does not allow it are left out. */
 export const bulk = (verb: Verb, ids: readonly string[]): Promise<BulkResult | undefined> =>
-  many(ids, (id) => command(verb, id, abreast));
+  many(ids, (id) => command(verb, id, background));
 
 /** Takes finished records out of the list; the files stay. */
 export const bulkRemove = (ids: readonly string[]): Promise<BulkResult | undefined> =>
   many(ids, async (id) => {
     await turn(id);
-    await hold(id, () => abreast(() => server.history.remove(id)));
+    await hold(id, () => background(() => server.history.remove(id)));
     drop(id);
     return true;
   });
@@ -231,7 +230,7 @@ export const bulkPatch = (
     await turn(id);
     const truth = pretend(id, change, () => true);
     try {
-      put(await hold(id, () => abreast(() => server.downloads.change(id, change))));
+      put(await hold(id, () => background(() => server.downloads.change(id, change))));
     } finally {
       truth();
     }
@@ -269,8 +268,17 @@ export async function clearHistory(options: { files?: boolean } = {}): Promise<b
 
 /* ------------------------------------------------------- settings and lists */
 
-export async function changeSettings(change: SettingsChange): Promise<boolean> {
-  const after = await attempt("settings", () => server.settings.change(change));
+/** A refusal is told, unless `isShown` shows it where it belongs. */
+export async function changeSettings(
+  change: SettingsChange,
+  isShown: (refusal: ApiError) => boolean = () => false,
+): Promise<boolean> {
+  const after = await attempt("settings", () =>
+    server.settings.change(change).catch((error: unknown) => {
+      if (error instanceof ApiError && isShown(error)) return undefined;
+      throw error;
+    }),
+  );
   if (after) settings.value = after as Settings;
   return after !== undefined;
 }

@@ -4,7 +4,7 @@ import { paced } from "./frames.ts";
 import { arrange, isMoved, isRestless, type View } from "./order.ts";
 import { prefs } from "./prefs.ts";
 import { Queue } from "./queue.ts";
-import { type Counters, count, noCounters } from "./tally.ts";
+import { type Counters, count, isSameCount, noSums, type Sums } from "./tally.ts";
 import type { DownloadItem, EngineItem, ModelFile, Settings, Storage } from "./types.ts";
 
 /** A download; undefined once its record is gone. */
@@ -14,14 +14,22 @@ const rows = new Map<string, Signal<DownloadItem | undefined>>();
 const shownRows = signal<ReadonlyMap<string, Row>>(rows);
 /** Changes whenever rows may have to be shown in another order. */
 const shape = signal(0);
-const sums = signal<Counters>(noCounters());
+const all = signal<Sums>(noSums());
 
 export const downloads: ReadonlySignal<ReadonlyMap<string, Row>> = shownRows;
 /** False until the first list has come: nothing is known, which is not the same as none. */
 export const isLoaded = signal(false);
-export const counters: ReadonlySignal<Counters> = sums;
+/** Sums of what moves change all the time, and with them whatever reads this. */
+export const sums: ReadonlySignal<Sums> = all;
+let lastCounters = noSums().counters;
+/** How many there are of each kind: another object only when one of the numbers is another. */
+export const counters: ReadonlySignal<Counters> = computed(() => {
+  const { counters: now } = all.value;
+  if (!isSameCount(lastCounters, now)) lastCounters = now;
+  return lastCounters;
+});
 /** Bytes per second of all downloads together. */
-export const totalSpeed: ReadonlySignal<number> = computed(() => sums.value.speed);
+export const totalSpeed: ReadonlySignal<number> = computed(() => all.value.speed);
 
 export const view: ReadonlySignal<View> = computed(() => ({
   filter: prefs.filter.value,
@@ -143,14 +151,14 @@ export function clear(): void {
   samples.value = [];
 }
 
-/** Shows at once what has come. */
-export function flush(): void {
-  if (pending.size === 0) return;
+/** Shows at once what has come; answers how many downloads that were. */
+export function flush(): number {
+  if (pending.size === 0) return 0;
   const changes = [...pending];
   pending.clear();
   const told: [DownloadItem, DownloadItem | undefined][] = [];
   batch(() => {
-    const total = structuredClone(sums.peek());
+    const total = structuredClone(all.peek());
     const change = { isNewSet: false, isMoved: false, isRestless: false };
     const seen = view.peek();
     for (const [id, after] of withPlaces(changes)) {
@@ -167,7 +175,7 @@ export function flush(): void {
     if (change.isNewSet) shownRows.value = new Map(rows);
     if (change.isNewSet || change.isMoved) shape.value += 1;
     else if (change.isRestless) planReshape();
-    sums.value = total;
+    all.value = total;
     begun.clear();
 
     function show(after: DownloadItem): void {
@@ -178,6 +186,7 @@ export function flush(): void {
     }
   });
   for (const [after, before] of told) for (const listener of listeners) listener(after, before);
+  return changes.length;
 }
 
 function unshow(id: string): void {
@@ -234,5 +243,5 @@ export const speedHistory: ReadonlySignal<readonly SpeedSample[]> = samples;
 
 export function sampleSpeed(now = Date.now()): void {
   const from = now - HISTORY_SECONDS * 1000;
-  samples.value = [...samples.peek().filter(({ at }) => at > from), { at: now, speed: sums.peek().speed }];
+  samples.value = [...samples.peek().filter(({ at }) => at > from), { at: now, speed: all.peek().speed }];
 }

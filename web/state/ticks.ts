@@ -2,9 +2,9 @@
 import { computed } from "@preact/signals";
 import { loadStorage } from "./actions.ts";
 import { connection } from "./connection.ts";
+import { everySecond } from "./frames.ts";
 import { counters, sampleSpeed } from "./store.ts";
 
-const SECOND_MS = 1_000;
 const STORAGE_MS = 15_000;
 const SOON_MS = 500;
 
@@ -16,7 +16,7 @@ function askStorage(): void {
 
 /** Call once. */
 export function tick(): void {
-  setInterval(() => isConnected() && sampleSpeed(), SECOND_MS);
+  everySecond(() => isConnected() && sampleSpeed());
   setInterval(askStorage, STORAGE_MS);
   let plan: ReturnType<typeof setTimeout> | undefined;
   // When one begins or ends, and when a connection stands.

@@ -7,7 +7,7 @@ import { open, ref, text, whole, word } from "../wire.ts";
 export const RetrySchema = open(
   {
     max_attempts: Type.Optional(whole("Consecutive tries that bring no new bytes before giving up", 1, 1000)),
-    base_ms: Type.Optional(whole("First waiting time", 0, 3_600_000)),
+    base_ms: Type.Optional(whole("First waiting time, at most max_ms", 0, 3_600_000)),
     max_ms: Type.Optional(whole("Longest waiting time", 0, 86_400_000)),
     jitter: Type.Optional(Type.Number({ minimum: 0, maximum: 1, description: "0 = none, 1 = full" })),
   },

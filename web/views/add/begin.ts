@@ -1,10 +1,12 @@
 /** From what was chosen to requests, and their start. */
 import { batch } from "@preact/signals";
+import { numberOf, rateOf } from "../../parts/number.tsx";
 import { start } from "../../state/actions.ts";
 import { downloads, put } from "../../state/store.ts";
 import type { StartBody } from "../../state/types.ts";
 import { selectionOf } from "./choices.ts";
 import { type EngineOptions, type Item, isReady, items, removeItem } from "./items.ts";
+import { firstMarked, judgeAll, LABELS, markRefused } from "./marks.ts";
 import { referenceOf } from "./references.ts";
 
 export interface Outcome {
@@ -14,10 +16,26 @@ export interface Outcome {
   refused: number;
 }
 
-/** Starts all that is ready. What was started leaves the list, token and all; the rest says why it was not. */
+/**
+ * Starts all that is ready. What was started leaves the list, token and all; the rest says why it was not, at the field
+ * where there is one, and the first such field gets the focus.
+ */
 export async function startAll(): Promise<Outcome> {
   const outcome: Outcome = { started: 0, joined: 0, refused: 0 };
+  let isFocusGiven = false;
+  const refuse = (item: Item, why: string): void => {
+    const name = firstMarked(item);
+    item.refusal.value = name === undefined ? why : `Look at “${LABELS[name]}”.`;
+    outcome.refused += 1;
+    if (name === undefined || isFocusGiven) return;
+    isFocusGiven = true;
+    item.wanted.value = name;
+  };
   for (const item of items.peek().filter(isReady)) {
+    if (judgeAll(item)) {
+      refuse(item, "");
+      continue;
+    }
     try {
       const known = new Set(downloads.peek().keys());
       const download = await start(bodyOf(item));
@@ -28,8 +46,8 @@ export async function startAll(): Promise<Outcome> {
       if (known.has(download.id)) outcome.joined += 1;
       else outcome.started += 1;
     } catch (error) {
-      item.refusal.value = error instanceof Error ? error.message : String(error);
-      outcome.refused += 1;
+      markRefused(item, error);
+      refuse(item, error instanceof Error ? error.message : String(error));
     }
   }
   return outcome;
@@ -37,7 +55,7 @@ export async function startAll(): Promise<Outcome> {
 
 /** Throws with what to do when the selection does not fit into one request. */
 export function bodyOf(item: Item): StartBody {
-  const { token, options, reading } = item;
+  const { token, options, reading, provider } = item;
   const { name, priority, limit, sha256, layout, engine } = options.peek();
   return {
     ...sourceOf(item),
@@ -46,8 +64,10 @@ export function bodyOf(item: Item): StartBody {
     ...given("sha256", sha256.trim()),
     ...given("layout", layout),
     ...numeric("priority", priority),
-    ...(limit.trim() === "" ? {} : { rate_limit_bps: Math.round(Number(limit) * 1024 ** 2) }),
-    ...(engine.wanted ? { engine: engineOf(engine, reading?.model_id ?? "") } : {}),
+    ...(limit.trim() === "" ? {} : { rate_limit_bps: rateOf(limit, 1024 ** 2) }),
+    ...(engine.wanted && provider.peek() !== "ollama"
+      ? { engine: engineOf(engine, reading?.model_id ?? "") }
+      : {}),
   } as StartBody;
 }
 
@@ -99,4 +119,4 @@ const given = <K extends string, V extends string>(key: K, value: V): Partial<Re
   value === "" ? {} : ({ [key]: value } as Record<K, Exclude<V, "">>);
 
 const numeric = <K extends string>(key: K, text: string): Partial<Record<K, number>> =>
-  text.trim() === "" ? {} : ({ [key]: Number(text) } as Record<K, number>);
+  text.trim() === "" ? {} : ({ [key]: numberOf(text) } as Record<K, number>);

@@ -1,8 +1,10 @@
 import { Field, Input } from "../../parts/field.tsx";
+import { NumberInput } from "../../parts/number.tsx";
 import { Select } from "../../parts/select.tsx";
 import { Switch } from "../../parts/switch.tsx";
 import { engineName } from "./begin.ts";
 import type { EngineOptions, Item } from "./items.ts";
+import { judgeAgain, LABELS, type OptionName } from "./marks.ts";
 
 const RUNTIMES = [
   { value: "", label: "The server's own choice" },
@@ -17,7 +19,8 @@ const TYPES = [
 ];
 
 /** What is made of the model once it is there. */
-export function EngineFields({ item: { options, reading } }: { item: Item }) {
+export function EngineFields({ item }: { item: Item }) {
+  const { options, reading } = item;
   const { engine } = options.value;
   const set = (change: Partial<EngineOptions>): void => {
     const now = options.peek();
@@ -34,41 +37,40 @@ export function EngineFields({ item: { options, reading } }: { item: Item }) {
           checked={engine.wanted}
           onChange={(wanted) => set({ wanted })}
         />
-        {engine.wanted && <Wanted engine={engine} set={set} fallback={engineName(reading?.model_id ?? "")} />}
+        {engine.wanted && <Wanted item={item} set={set} fallback={engineName(reading?.model_id ?? "")} />}
       </div>
     </details>
   );
 }
 
+type Counted = "context" | "gpuLayers" | "parallel" | "gpu";
+
 interface WantedProps {
-  engine: EngineOptions;
+  item: Item;
   set: (change: Partial<EngineOptions>) => void;
   /** Its id when none is given. */
   fallback: string;
 }
 
-function Wanted({ engine, set, fallback }: WantedProps) {
-  const count = (name: "gpu" | "context" | "gpuLayers" | "parallel", label: string, rest: object) => (
-    <Field label={label}>
-      <Input
-        type="number"
-        step={1}
-        value={engine[name]}
-        onInput={({ currentTarget }) => set({ [name]: currentTarget.value })}
-        {...rest}
+function Wanted({ item, set, fallback }: WantedProps) {
+  const { engine } = item.options.value;
+  const field = (name: OptionName, key: "id" | Counted, Control: typeof Input, placeholder: string) => (
+    <Field label={LABELS[name]} error={item.marks.value[name]}>
+      <Control
+        name={name}
+        value={engine[key]}
+        placeholder={placeholder}
+        onInput={({ currentTarget }) => {
+          set({ [key]: currentTarget.value });
+          judgeAgain(item, name);
+        }}
       />
     </Field>
   );
+  const count = (name: Counted, placeholder: string) => field(name, name, NumberInput, placeholder);
   return (
     <>
-      <Field label="Engine id">
-        <Input
-          value={engine.id}
-          maxLength={512}
-          placeholder={fallback}
-          onInput={({ currentTarget }) => set({ id: currentTarget.value })}
-        />
-      </Field>
+      {field("engineId", "id", Input, fallback)}
       <Select
         label="Runtime"
         value={engine.runtime}
@@ -76,10 +78,10 @@ function Wanted({ engine, set, fallback }: WantedProps) {
         onChange={(runtime) => set({ runtime })}
       />
       <Select label="Kind" value={engine.type} options={TYPES} onChange={(type) => set({ type })} />
-      {count("context", "Context length", { min: 1, max: 1_000_000, placeholder: "4096" })}
-      {count("gpuLayers", "Layers on the GPU", { min: 0, max: 1000, placeholder: "100" })}
-      {count("parallel", "Parallel sequences", { min: 1, max: 16, placeholder: "1" })}
-      {count("gpu", "GPU", { min: -1, max: 15, placeholder: "0" })}
+      {count("context", "4096")}
+      {count("gpuLayers", "100")}
+      {count("parallel", "1")}
+      {count("gpu", "0")}
       <Switch label="Load it at once" checked={engine.load} onChange={(load) => set({ load })} />
     </>
   );

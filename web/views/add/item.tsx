@@ -1,4 +1,5 @@
-import { useId } from "preact/hooks";
+import type { RefObject } from "preact";
+import { useId, useLayoutEffect, useRef } from "preact/hooks";
 import { Button, IconButton } from "../../parts/button.tsx";
 import { bytes } from "../../parts/format.ts";
 import { ErrorBox, Loading } from "../../parts/states.tsx";
@@ -12,11 +13,13 @@ import { TokenField } from "./token.tsx";
 /** One reference: what it is, what of it to take, and how. */
 export function ItemCard({ item, onEdit }: { item: Item; onEdit: () => void }) {
   const titleId = useId();
+  const card = useRef<HTMLLIElement>(null);
+  useWanted(card, item);
   const { reading, line, refusal } = item;
   const found = item.found.value;
   const name = reading?.model_id ?? line;
   return (
-    <li class="add-item" aria-labelledby={titleId}>
+    <li ref={card} class="add-item" aria-labelledby={titleId}>
       <header>
         <div class="add-name">
           <h3 id={titleId}>{name}</h3>
@@ -34,6 +37,19 @@ export function ItemCard({ item, onEdit }: { item: Item; onEdit: () => void }) {
       {refusal.value && <ErrorBox title="Not started">{refusal.value}</ErrorBox>}
     </li>
   );
+}
+
+/** Gives the focus to the option that is to have it, unfolding what it stands in. */
+function useWanted(card: RefObject<HTMLLIElement | null>, { wanted }: Item): void {
+  const name = wanted.value;
+  useLayoutEffect(() => {
+    if (name === undefined) return;
+    wanted.value = undefined;
+    const field = card.current?.querySelector<HTMLElement>(`[name="${name}"]`);
+    const folded = field?.closest("details");
+    if (folded) folded.open = true;
+    field?.focus();
+  }, [name]);
 }
 
 function facts({ reading, line, provider }: Item, found: Found): string[] {

@@ -2,12 +2,14 @@
 
 import { batch, type ReadonlySignal, type Signal, signal } from "@preact/signals";
 import type { Reading } from "../../../src/client/index.ts";
+import { type Lanes, lanes } from "../../../src/client/lanes.ts";
 import { listRemoteFiles, loadStorage, tell } from "../../state/actions.ts";
 import { ApiError, server } from "../../state/api.ts";
-import { lanes } from "../../state/lanes.ts";
+import { background } from "../../state/background.ts";
 import { storage } from "../../state/store.ts";
 import type { RemoteListing } from "../../state/types.ts";
 import { type Choices, choicesOf, preselect, sizeOf } from "./choices.ts";
+import type { Marks, OptionName } from "./marks.ts";
 import { linesOf, referenceOf } from "./references.ts";
 
 /** What a reference turned out to be. */
@@ -75,6 +77,10 @@ export interface Item {
   options: Signal<Options>;
   /** Why it was not started. */
   refusal: Signal<string | undefined>;
+  /** Options that are wrong, and what to write instead. */
+  marks: Signal<Marks>;
+  /** The option that is to get the focus; the card gives it. */
+  wanted: Signal<OptionName | undefined>;
   /** Ends what is being asked about it. */
   asking: AbortController;
 }
@@ -122,6 +128,8 @@ function itemOf(line: string, reading: Reading | undefined): Item {
     token: signal(""),
     options: signal(noOptions()),
     refusal: signal<string | undefined>(undefined),
+    marks: signal<Marks>({}),
+    wanted: signal<OptionName | undefined>(undefined),
     asking: new AbortController(),
   };
 }
@@ -137,8 +145,9 @@ export const freeSpace = (): number | undefined => storage.value?.free_bytes;
 
 export const isOllama = ({ reading }: Item): boolean => reading?.provider?.startsWith("ollama") === true;
 
-/** A browser has six connections to a server: a silent hub must leave some for everything else. */
-const ask = lanes(2);
+/** A silent hub must leave something for what else goes on in the background. */
+const few = lanes(2);
+const ask: Lanes = (work, signal) => few(() => background(work, signal), signal);
 
 /** Asks the hub what there is. Called again when a token has been given. */
 export async function look(item: Item): Promise<void> {

@@ -1,6 +1,8 @@
 import { Field, Input } from "../../parts/field.tsx";
+import { NumberInput } from "../../parts/number.tsx";
 import { Select } from "../../parts/select.tsx";
 import type { Item, Options } from "./items.ts";
+import { judgeAgain, LABELS, type OptionName } from "./marks.ts";
 import { TokenField } from "./token.tsx";
 
 const LAYOUTS = [
@@ -16,6 +18,15 @@ export function OptionFields({ item }: { item: Item }) {
   const set = (change: Partial<Options>): void => {
     options.value = { ...options.peek(), ...change };
   };
+  const typed = (name: "name" | "priority" | "limit" | "sha256") => ({
+    name,
+    value: now[name],
+    onInput: ({ currentTarget }: { currentTarget: HTMLInputElement }) => {
+      set({ [name]: currentTarget.value });
+      judgeAgain(item, name);
+    },
+  });
+  const marked = (name: OptionName) => ({ label: LABELS[name], error: item.marks.value[name] });
   const isUrl = provider.value === "url";
   const isHub = provider.value === "huggingface" || provider.value === "mlx";
   const asksAlready = found.value.kind === "choose" && found.value.listing.gated;
@@ -23,43 +34,18 @@ export function OptionFields({ item }: { item: Item }) {
     <details class="add-options">
       <summary>Options</summary>
       <div class="add-fields">
-        <Field label="Name" hint="To watch and control it by.">
-          <Input
-            value={now.name}
-            maxLength={512}
-            placeholder={reading?.model_id}
-            onInput={({ currentTarget }) => set({ name: currentTarget.value })}
-          />
+        <Field {...marked("name")} hint="To watch and control it by.">
+          <Input {...typed("name")} maxLength={512} placeholder={reading?.model_id} />
         </Field>
-        <Field label="Priority" hint="The higher runs first.">
-          <Input
-            type="number"
-            step={1}
-            min={-1_000_000}
-            max={1_000_000}
-            value={now.priority}
-            placeholder="0"
-            onInput={({ currentTarget }) => set({ priority: currentTarget.value })}
-          />
+        <Field {...marked("priority")} hint="The higher runs first.">
+          <NumberInput kind="signed" {...typed("priority")} placeholder="0" />
         </Field>
-        <Field label="Speed limit, MB/s">
-          <Input
-            type="number"
-            step="any"
-            min={0}
-            value={now.limit}
-            placeholder="none"
-            onInput={({ currentTarget }) => set({ limit: currentTarget.value })}
-          />
+        <Field {...marked("limit")}>
+          <NumberInput kind="decimal" {...typed("limit")} placeholder="none" />
         </Field>
         {isUrl && (
-          <Field label="SHA-256" hint="The file must have this digest.">
-            <Input
-              value={now.sha256}
-              spellcheck={false}
-              maxLength={71}
-              onInput={({ currentTarget }) => set({ sha256: currentTarget.value })}
-            />
+          <Field {...marked("sha256")} hint="The file must have this digest.">
+            <Input {...typed("sha256")} spellcheck={false} autocomplete="off" />
           </Field>
         )}
         {isHub && (

@@ -44,7 +44,15 @@ export function SpeedChart() {
   }, []);
   useEffect(() => {
     if (drawn === undefined) return;
-    return speedHistory.subscribe((samples) => drawn.draw(samples));
+    const draw = (): void => {
+      if (document.visibilityState !== "hidden") drawn.draw(speedHistory.peek());
+    };
+    const end = speedHistory.subscribe(draw);
+    document.addEventListener("visibilitychange", draw);
+    return () => {
+      end();
+      document.removeEventListener("visibilitychange", draw);
+    };
   }, [drawn]);
   useRepaint(drawn);
   return (

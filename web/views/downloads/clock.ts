@@ -1,22 +1,21 @@
 /** Time that passes between two news of a download. */
 import { signal } from "@preact/signals";
 import { connection, isStale } from "../../state/connection.ts";
+import { everySecond } from "../../state/frames.ts";
 import { isFinished } from "../../state/tally.ts";
 import type { DownloadItem } from "../../state/types.ts";
-
-const EVERY_MS = 1000;
 
 /** Epoch milliseconds, once a second while somebody looks. */
 const now = signal(Date.now(), {
   watched() {
     now.value = Date.now();
-    timer = setInterval(() => {
-      now.value = Date.now();
-    }, EVERY_MS);
+    end = everySecond(() => {
+      if (document.visibilityState !== "hidden") now.value = Date.now();
+    });
   },
-  unwatched: () => clearInterval(timer),
+  unwatched: () => end(),
 });
-let timer: ReturnType<typeof setInterval> | undefined;
+let end = (): void => {};
 
 /** When each was first looked at; the server's clock may be another than this browser's. */
 const seen = new WeakMap<DownloadItem, number>();

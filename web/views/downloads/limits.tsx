@@ -2,7 +2,8 @@
 import { signal, useSignal } from "@preact/signals";
 import { Button } from "../../parts/button.tsx";
 import { Dialog } from "../../parts/dialog.tsx";
-import { Field, Input } from "../../parts/field.tsx";
+import { Field } from "../../parts/field.tsx";
+import { NumberInput, rateFault, rateOf } from "../../parts/number.tsx";
 import { Select } from "../../parts/select.tsx";
 import { changeSettings, loadSettings, tell } from "../../state/actions.ts";
 import { peek, settings } from "../../state/store.ts";
@@ -71,12 +72,8 @@ function LimitDialog({ title, now, save }: Asked) {
   };
   const submit = (event: SubmitEvent): void => {
     event.preventDefault();
-    const count = Number(text.value.trim().replace(",", "."));
-    const perSecond = Math.round(count * unit.value);
-    if (text.value.trim() === "") finish(0);
-    else if (Number.isFinite(count) && count > 0 && perSecond >= 1 && Number.isSafeInteger(perSecond))
-      finish(perSecond);
-    else error.value = "A number above 0, or nothing for no limit.";
+    error.value = rateFault(text.value, unit.value);
+    if (error.value === undefined) finish(rateOf(text.value, unit.value));
   };
   return (
     <Dialog
@@ -100,9 +97,8 @@ function LimitDialog({ title, now, save }: Asked) {
     >
       <form class="limit-form" onSubmit={submit}>
         <Field label="Limit" hint="Empty means no limit." error={error.value}>
-          <Input
-            inputMode="decimal"
-            autocomplete="off"
+          <NumberInput
+            kind="decimal"
             autofocus
             value={text.value}
             onInput={({ currentTarget }) => {

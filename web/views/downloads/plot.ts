@@ -91,11 +91,16 @@ const minutes = (chart: uPlot): number[] => {
 const agoWords = (_: number, index: number): string =>
   index === 5 ? "now" : index % 2 === 0 ? "" : `${5 - index} min`;
 
-/** Nothing, a half and the whole of a round number near the top. */
-function steps(_chart: uPlot, _axis: number, _least: number, most: number): number[] {
+/** CSS pixels that a label and some air beneath it take. */
+const LABEL = 14;
+
+/** Nothing and a round number near the top, and half of that where there is room for its label. */
+function steps(chart: uPlot, _axis: number, _least: number, most: number): number[] {
   const unit = 1024 ** Math.floor(Math.log2(most) / 10);
   const round = [1, 2, 5, 10, 20, 50, 100, 200, 500].findLast((step) => step * unit <= most) ?? 1;
-  return [0, (round * unit) / 2, round * unit];
+  const half = (round * unit) / 2;
+  const room = (half / most) * (chart.bbox.height / devicePixelRatio);
+  return room < LABEL ? [0, 2 * half] : [0, half, 2 * half];
 }
 
 /** The same color, nearly transparent. */

@@ -2,13 +2,13 @@
 import { Menu, type MenuItem } from "../../parts/menu.tsx";
 import { patch, remove } from "../../state/actions.ts";
 import { confirm, toast } from "../../state/notices.ts";
-import type { DownloadItem } from "../../state/types.ts";
 import { may } from "./allowed.ts";
 import { askLimit } from "./limits.tsx";
 import { isQueueOrder, step, toEnd, toFront } from "./queue.ts";
+import type { Still } from "./still.ts";
 
 interface RowMenuProps {
-  download: DownloadItem;
+  download: Still;
   isOpen: boolean;
   onDetails: () => void;
   tabIndex: number;
@@ -46,7 +46,7 @@ export function RowMenu({ download, isOpen, onDetails, tabIndex }: RowMenuProps)
   return <Menu label={`More for ${download.model_id}`} items={items} tabIndex={tabIndex} />;
 }
 
-function queueItems(download: DownloadItem): MenuItem[] {
+function queueItems(download: Still): MenuItem[] {
   if (!may("move", download)) return [];
   const { id } = download;
   const disabled = !isQueueOrder();
@@ -64,7 +64,7 @@ export const PRIORITIES = [
   { name: "Low", value: -10 },
 ] as const;
 
-function priorityItems(download: DownloadItem): MenuItem[] {
+function priorityItems(download: Still): MenuItem[] {
   const disabled = !may("limit", download);
   return PRIORITIES.map(({ name, value }) => ({
     label: `${name} priority`,
@@ -74,7 +74,7 @@ function priorityItems(download: DownloadItem): MenuItem[] {
   }));
 }
 
-async function removeWithFiles({ id, model_id }: DownloadItem): Promise<void> {
+async function removeWithFiles({ id, model_id }: Still): Promise<void> {
   const isSure = await confirm({
     title: `Delete ${model_id}?`,
     text: "Its record and the files it brought are deleted.",

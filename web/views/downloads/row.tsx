@@ -1,11 +1,12 @@
 /** One download in the list. It reads its own signal only: an update draws this row and no other. */
+import { useMemo } from "preact/hooks";
 import { Bar } from "../../parts/bar.tsx";
 import { IconButton } from "../../parts/button.tsx";
 import { bytes, duration, percent, speed, stateWord, time } from "../../parts/format.ts";
 import { Icon } from "../../parts/icon.tsx";
 import { cancel, pause, remove, resume, retry } from "../../state/actions.ts";
 import { isStale } from "../../state/connection.ts";
-import { row } from "../../state/store.ts";
+import { type Row, row } from "../../state/store.ts";
 import { isFinished } from "../../state/tally.ts";
 import type { DownloadItem } from "../../state/types.ts";
 import { may } from "./allowed.ts";
@@ -15,6 +16,7 @@ import { startDrag } from "./drag.ts";
 import { isQueueOrder } from "./queue.ts";
 import { RowMenu } from "./row-menu.tsx";
 import { current, selected, toggle } from "./selection.ts";
+import { type Still, useStill } from "./still.ts";
 import { open, toggleDetails } from "./unfolded.ts";
 import { plain, sourceOf, troubleOf, waitWords } from "./words.ts";
 
@@ -22,18 +24,32 @@ export function DownloadRow({ id }: { id: string }) {
   const own = row(id);
   const download = own.value;
   if (!download) return null;
-  const isOpen = open.value.has(id);
+  return <Shown download={download} row={own} isOpen={open.value.has(id)} />;
+}
+
+/** With each update only the numbers are drawn again; the rest only when something else has changed. */
+function Shown({ download, row, isOpen }: { download: DownloadItem; row: Row; isOpen: boolean }) {
+  const still = useStill(download);
+  const front = useMemo(
+    () => (
+      <>
+        <Lead download={still} />
+        <Name download={still} isOpen={isOpen} />
+        <State download={still} />
+      </>
+    ),
+    [still, isOpen],
+  );
+  const actions = useMemo(() => <Actions download={still} isOpen={isOpen} />, [still, isOpen]);
   return (
     <>
       <div class={`dl is-${download.state}`}>
-        <Lead download={download} />
-        <Name download={download} isOpen={isOpen} />
-        <State download={download} />
+        {front}
         <Progress download={download} />
         <Figures download={download} />
-        <Actions download={download} isOpen={isOpen} />
+        {actions}
       </div>
-      {isOpen && <Details download={download} row={own} />}
+      {isOpen && <Details download={download} row={row} />}
     </>
   );
 }
@@ -41,7 +57,7 @@ export function DownloadRow({ id }: { id: string }) {
 /** Controls of a row are reached by Tab from the row that has the focus, not from every row. */
 const tabOf = (id: string): number => (current.value === id ? 0 : -1);
 
-function Lead({ download }: { download: DownloadItem }) {
+function Lead({ download }: { download: Still }) {
   const { id, model_id } = download;
   const canMove = may("move", download) && isQueueOrder();
   return (
@@ -70,7 +86,7 @@ function Lead({ download }: { download: DownloadItem }) {
   );
 }
 
-function Name({ download, isOpen }: { download: DownloadItem; isOpen: boolean }) {
+function Name({ download, isOpen }: { download: Still; isOpen: boolean }) {
   const { id, model_id } = download;
   const trouble = troubleOf(download);
   return (
@@ -101,21 +117,23 @@ function Name({ download, isOpen }: { download: DownloadItem; isOpen: boolean })
 /** Letters at the end that tell one file of a model from another: `-Q4_K_M.gguf`. */
 const TAIL = 14;
 
-/** Of a name that is too long the repository goes first, then the middle of the file's name; its end always stays. */
+/** Of a name that is too long the repository is cut first, then left out, then the middle of the file's name is cut; its end always stays. */
 function Id({ text }: { text: string }) {
   const at = text.lastIndexOf("/") + 1;
   const tail = Math.max(at, text.length - TAIL);
   return (
     <span class="dl-id">
-      <span>{text.slice(0, at)}</span>
-      <span>{text.slice(at, tail)}</span>
-      <span>{text.slice(tail)}</span>
+      <span class="dl-repo">{text.slice(0, at)}</span>
+      <span class="dl-file">
+        <span>{text.slice(at, tail)}</span>
+        <span>{text.slice(tail)}</span>
+      </span>
     </span>
   );
 }
 
 /** Where it comes from, and what is special about it. */
-function subWords(download: DownloadItem): string {
+function subWords(download: Still): string {
   const { engine_creation, files_total, files_done, priority, rate_limit_bps } = download;
   const parts = [
     sourceOf(download),
@@ -127,7 +145,7 @@ function subWords(download: DownloadItem): string {
   return plain(parts.filter(Boolean).join(" · "));
 }
 
-function State({ download }: { download: DownloadItem }) {
+function State({ download }: { download: Still }) {
   const { state, position, waiting, last_error, warnings } = download;
   const wait = waitWords(download);
   const left = secondsUntil(waiting?.until);
@@ -196,7 +214,7 @@ function timeWords(download: DownloadItem): string {
   return timing.end_time === undefined ? `in ${took}` : `in ${took}, ${time(timing.end_time)}`;
 }
 
-function Actions({ download, isOpen }: { download: DownloadItem; isOpen: boolean }) {
+function Actions({ download, isOpen }: { download: Still; isOpen: boolean }) {
   const { id, model_id, state } = download;
   const tabIndex = tabOf(id);
   const first =

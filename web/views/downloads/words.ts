@@ -2,6 +2,7 @@
 import type { present } from "../../../src/api/downloads/present.ts";
 import type { DownloadItem } from "../../state/types.ts";
 import { providerWord } from "../providers.ts";
+import type { Still } from "./still.ts";
 
 /** The closed set: a new one has to be explained here. */
 type ErrorCode = NonNullable<ReturnType<typeof present>["error_code"]>;
@@ -111,7 +112,7 @@ export interface Trouble {
 }
 
 /** What went wrong with a download, or with its last try; undefined when nothing did. */
-export function troubleOf(item: DownloadItem): Trouble | undefined {
+export function troubleOf(item: Still): Trouble | undefined {
   const { error_code, error_message, last_error, state } = item;
   const final = state === "failed";
   const code = final ? error_code : last_error?.code;
@@ -123,7 +124,7 @@ export function troubleOf(item: DownloadItem): Trouble | undefined {
 }
 
 /** Where it comes from, in one line; what its name says already is left out. */
-export function sourceOf({ provider, url, repo_id, filename, model_id }: DownloadItem): string {
+export function sourceOf({ provider, url, repo_id, filename, model_id }: Still): string {
   if (provider === "url") return hostOf(url) ?? provider;
   const more = [repo_id, filename].filter((part) => part !== "" && !model_id.includes(part));
   return [providerWord(provider), ...more].join(" · ");

@@ -1,13 +1,27 @@
 import { useSignal } from "@preact/signals";
+import type { RefObject } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { Button } from "../../parts/button.tsx";
-import { Field, Input } from "../../parts/field.tsx";
+import { Field } from "../../parts/field.tsx";
+import { NumberInput } from "../../parts/number.tsx";
 import { Switch } from "../../parts/switch.tsx";
-import { busy, changeSettings } from "../../state/actions.ts";
+import { busy, changeSettings, loadSettings } from "../../state/actions.ts";
+import type { ApiError } from "../../state/api.ts";
 import { toast } from "../../state/notices.ts";
 import { settings as store } from "../../state/store.ts";
 import type { Settings } from "../../state/types.ts";
-import { BOUNDS, changesOf, type Draft, draftOf, fault, NAMES, type Name } from "./form.ts";
+import {
+  changesOf,
+  type Draft,
+  draftOf,
+  type Faults,
+  faultsOf,
+  fieldOf,
+  NAMES,
+  type Name,
+  RANGES,
+  rebased,
+} from "./form.ts";
 
 const LABELS: Record<Name, { label: string; hint?: string }> = {
   concurrent: { label: "Downloads at once", hint: "The rest waits in the queue." },
@@ -15,7 +29,7 @@ const LABELS: Record<Name, { label: string; hint?: string }> = {
   rate: { label: "Speed limit, MB/s", hint: "Of all downloads together. Empty: no limit." },
   attempts: { label: "Tries", hint: "Without new bytes, one after the other, before it gives up." },
   first: { label: "First wait, seconds", hint: "Doubled with each try." },
-  longest: { label: "Longest wait, seconds" },
+  longest: { label: "Longest wait, seconds", hint: "It is not doubled beyond this." },
   jitter: { label: "Spread, percent", hint: "How much of a wait is left to chance." },
 };
 const QUEUE: readonly Name[] = ["concurrent", "connections", "rate"];
@@ -30,45 +44,74 @@ async function pauseAll(paused: boolean): Promise<void> {
     store.value = { ...(store.peek() ?? before), paused: before.paused };
 }
 
-/** What the server keeps, and does at once. */
-export function ServerSettings({ settings }: { settings: Settings }) {
+/** What is typed, what of it is wrong, and its way to the server. */
+function useDraft(settings: Settings, form: RefObject<HTMLFormElement | null>) {
   const draft = useSignal<Draft>(draftOf(settings));
   const wasTried = useSignal(false);
+  /** What only the server has found wrong, until it is changed. */
+  const refused = useSignal<Faults>({});
+  /** Counts the tries that failed: after each the first field that is wrong gets the focus. */
+  const failed = useSignal(0);
   const based = useRef(settings);
-  const form = useRef<HTMLFormElement>(null);
   useEffect(() => {
-    // What another window has saved is shown, unless something is being typed here.
-    if (Object.keys(changesOf(draft.peek(), based.current)).length === 0) draft.value = draftOf(settings);
+    draft.value = rebased(draft.peek(), based.current, settings);
     based.current = settings;
   }, [settings]);
-  const faults = NAMES.filter((name) => fault(name, draft.value[name]) !== undefined);
+  const faults = { ...refused.value, ...faultsOf(draft.value, settings) };
+  const isWrong = Object.keys(faults).length > 0;
+  useEffect(() => {
+    const first = NAMES.find((name) => faults[name] !== undefined);
+    if (failed.value > 0) form.current?.querySelector<HTMLElement>(`[name="${first}"]`)?.focus();
+  }, [failed.value]);
   const changes = changesOf(draft.value, settings);
-  const isDirty = Object.keys(changes).length > 0;
+  const isRefused = ({ param, message }: ApiError): boolean => {
+    const name = fieldOf(param);
+    if (name) refused.value = { [name]: message };
+    return name !== undefined;
+  };
   const save = async (): Promise<void> => {
     wasTried.value = true;
-    if (faults.length > 0) {
-      form.current?.querySelector<HTMLInputElement>(`[name="${faults[0]}"]`)?.focus();
+    if (!isWrong && (await changeSettings(changes, isRefused))) {
+      toast("Settings saved", { kind: "good" });
       return;
     }
-    if (await changeSettings(changes)) toast("Settings saved", { kind: "good" });
+    // It may contradict what another window has saved meanwhile: that is shown then.
+    if (!isWrong) await loadSettings().catch(() => {});
+    failed.value += 1;
   };
+  const type = (name: Name, typed: string): void => {
+    const { [name]: _, ...others } = refused.peek();
+    refused.value = others;
+    draft.value = { ...draft.peek(), [name]: typed };
+  };
+  const undo = (): void => {
+    draft.value = draftOf(settings);
+    refused.value = {};
+    wasTried.value = false;
+  };
+  const shown: Faults = wasTried.value ? faults : {};
+  return {
+    draft: draft.value,
+    faults: shown,
+    isChanged: isWrong || Object.keys(changes).length > 0,
+    save,
+    type,
+    undo,
+  };
+}
+
+/** What the server keeps, and does at once. */
+export function ServerSettings({ settings }: { settings: Settings }) {
+  const form = useRef<HTMLFormElement>(null);
+  const { draft, faults, isChanged, save, type, undo } = useDraft(settings, form);
   const row = (name: Name) => (
-    <Field
-      key={name}
-      label={LABELS[name].label}
-      hint={LABELS[name].hint}
-      error={wasTried.value ? fault(name, draft.value[name]) : undefined}
-    >
-      <Input
+    <Field key={name} label={LABELS[name].label} hint={LABELS[name].hint} error={faults[name]}>
+      <NumberInput
         name={name}
-        type="number"
-        inputMode="decimal"
-        step={BOUNDS[name].whole ? 1 : "any"}
-        min={BOUNDS[name].min}
-        max={BOUNDS[name].max}
-        value={draft.value[name]}
+        kind={name !== "rate" && RANGES[name].whole ? "whole" : "decimal"}
+        value={draft[name]}
         placeholder={name === "rate" ? "no limit" : undefined}
-        onInput={({ currentTarget }) => (draft.value = { ...draft.peek(), [name]: currentTarget.value })}
+        onInput={({ currentTarget }) => type(name, currentTarget.value)}
       />
     </Field>
   );
@@ -94,22 +137,10 @@ export function ServerSettings({ settings }: { settings: Settings }) {
       <h4>When a download breaks off</h4>
       <div class="settings-fields">{RETRY.map(row)}</div>
       <div class="settings-foot">
-        <Button
-          type="submit"
-          kind="primary"
-          disabled={!isDirty && faults.length === 0}
-          busy={busy("settings")}
-        >
+        <Button type="submit" kind="primary" disabled={!isChanged} busy={busy("settings")}>
           Save
         </Button>
-        <Button
-          kind="quiet"
-          disabled={!isDirty && faults.length === 0}
-          onClick={() => {
-            draft.value = draftOf(settings);
-            wasTried.value = false;
-          }}
-        >
+        <Button kind="quiet" disabled={!isChanged} onClick={undo}>
           Undo
         </Button>
       </div>

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { lanes } from "../../web/state/lanes.ts";
+import { lanes } from "../../src/client/lanes.ts";
 import { until } from "../support/until.ts";
 
 /** Pieces of work that end when they are told to. */
