@@ -18,6 +18,7 @@ import { Engines } from "./engines.ts";
 import { DownloadError } from "./errors.ts";
 import type { Feed, Snapshot } from "./feed.ts";
 import { KeyedLock } from "./keyed-lock.ts";
+import { listRemote } from "./listing.ts";
 import { allRows, pagesOf } from "./pages.ts";
 import type {
   DownloadFilter,
@@ -331,15 +332,7 @@ export class Downloads {
     revision?: string,
     token?: string,
   ): Promise<RemoteListing> {
-    const source = this.#tools.sources.find((s) => s.name === provider);
-    if (!source?.list) {
-      throw new DownloadError("unsupported_provider", `Provider '${provider}' has no listing.`, {
-        param: "provider",
-      });
-    }
-    const secret = token === undefined ? {} : { token };
-    const signal = AbortSignal.timeout(60_000);
-    return source.list(repo, revision, { secret, signal, log: this.#tools.log });
+    return listRemote(this.#tools, provider, { repo, revision, token });
   }
 
   storage(): Promise<Usage> {
