@@ -9,7 +9,7 @@ import type { Figure, Rig, RigOptions } from "../rig.ts";
 
 const SEQUENCES = { long: { core: 20_000, executable: 300 }, short: { core: 40, executable: 3 } };
 /** The long form ends earlier on a slow machine, after this long for each of the two, with at least so many done. */
-const LONG_MS = 8 * 60_000;
+const LONG_MS = 40 * 60_000;
 const LEAST_SHARE = 0.05;
 /** Runs of a failing sequence while it is made smaller. */
 const SHRINK_TRIES = 80;

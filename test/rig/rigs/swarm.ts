@@ -13,7 +13,7 @@ import { slowHeads } from "../slow-heads.ts";
 
 /** Of each transport. */
 const SIZES = {
-  long: { idle: 5_000, watchers: 500, downloads: 200, everyMs: 250, quietMs: 20_000 },
+  long: { idle: 5_000, watchers: 500, downloads: 300, everyMs: 250, quietMs: 20_000 },
   short: { idle: 150, watchers: 40, downloads: 30, everyMs: 100, quietMs: 0 },
 };
 type Size = (typeof SIZES)["long"];
