@@ -9,8 +9,12 @@ beforeAll(async () => {
 afterAll(() => served[Symbol.asyncDispose]());
 
 /** Status, param, code and words of a refusal. */
-async function refused(path: string, body: object): Promise<[number, string | null, string | null, string]> {
-  const { status, body: answer } = await served.call("POST", path, body);
+async function refused(
+  path: string,
+  body: object,
+  method = "POST",
+): Promise<[number, string | null, string | null, string]> {
+  const { status, body: answer } = await served.call(method, path, body);
   const { param, code, message } = answer.error;
   return [status, param, code, message];
 }
@@ -88,5 +92,19 @@ describe("R186 a base_url that is none is named as such", () => {
     const body = { provider: "ollama-registry", model: "three", base_url: "127.0.0.1:5000" };
     const [, param, , message] = await refused("/v1/downloads", body);
     expect([param, message]).toEqual(["base_url", expect.stringMatching(/^base_url: .*https:\/\/host/)]);
+  });
+});
+
+describe("F165 a first wait longer than the longest names the value that was given", () => {
+  test.each([
+    [{ base_ms: 90_000 }, "retry.base_ms", "at most 'retry.max_ms', which is 60000"],
+    [{ max_ms: 1 }, "retry.max_ms", "at least 'retry.base_ms', which is 1000"],
+    [{ base_ms: 2, max_ms: 1 }, "retry.base_ms", "at most 'retry.max_ms', which is 1"],
+  ])("%j", async (retry, name, words) => {
+    const before = (await served.call("GET", "/v1/settings")).body;
+    const [status, param, code, message] = await refused("/v1/settings", { paused: true, retry }, "PATCH");
+    expect([status, param, code]).toEqual([400, name, "invalid_request"]);
+    expect(message).toContain(words);
+    expect((await served.call("GET", "/v1/settings")).body).toEqual(before);
   });
 });
