@@ -135,11 +135,12 @@ describe.skipIf(!hasBrowser)("models on disk", () => {
           }, 5);
         }),
     );
+    const told = view.page.getByText(/nobody promised a digest/).waitFor();
     await view.button("Verify big.bin").click();
     const seen = await watched;
     expect(seen).toEqual([...seen].sort((a, b) => a - b));
     expect(new Set(seen).size).toBeGreaterThan(1);
-    await view.page.getByText(/nobody promised a digest/).waitFor();
+    await told;
   });
 
   test("deleting asks, says what is freed and who uses it, and frees it", async () => {

@@ -1,7 +1,9 @@
 /** Verification of files, one after the other, with what has been read so far. */
 import { type Signal, signal } from "@preact/signals";
+import { lanes } from "../../../src/client/lanes.ts";
 import { loadModels, tell } from "../../state/actions.ts";
 import { server } from "../../state/api.ts";
+import { background } from "../../state/background.ts";
 import { toast } from "../../state/notices.ts";
 import type { Verification } from "../../state/types.ts";
 import type { Model } from "./groups.ts";
@@ -11,6 +13,9 @@ export interface Work {
   total: number;
   stop: () => void;
 }
+
+/** One file at a time, whatever is pressed: several would only fight for the disk, each with a connection of its own. */
+const inTurn = lanes(1);
 
 /** Models being verified, by id. */
 const working = signal<ReadonlyMap<string, Signal<Work>>>(new Map());
@@ -31,7 +36,9 @@ export async function verify(model: Model): Promise<void> {
       const onProgress = (bytes: number): void => {
         work.value = { ...work.peek(), bytes: Math.min(total, before + bytes) };
       };
-      verdicts.push(await server.files.verify(file.id, { signal: abort.signal, onProgress }));
+      const { signal } = abort;
+      const read = () => server.files.verify(file.id, { signal, onProgress });
+      verdicts.push(await inTurn(() => background(read, signal), signal));
       before += file.size;
     }
     report(model, verdicts);
