@@ -1,6 +1,10 @@
+import type { WaitReason } from "../../core/download.ts";
 import type { Snapshot } from "../../core/feed.ts";
 import { bare, type ProgressEvent, present, STATUS, starting } from "./present.ts";
 import { type Asked, isDaemon } from "./providers.ts";
+
+/** What keeps a download whose turn has not come. */
+const IN_LINE: ReadonlySet<WaitReason> = new Set(["queue", "all_paused"]);
 
 /** What goes out as the data of one event. */
 export type Payload = ProgressEvent | { done: true } | { error: string };
@@ -78,9 +82,9 @@ export class Narration {
 
   #isSilent(download: Snapshot): boolean {
     const { state, waiting } = download;
-    // The beginning has been told; that it takes its place in the queue for a moment is no news.
-    if (state === "queued" && this.#last?.status === "starting" && (waiting?.reason ?? "queue") === "queue")
-      return true;
+    // The beginning has been told; that it takes its place in the queue, whether that moves or not, is no news.
+    const isInLine = state === "queued" && IN_LINE.has(waiting?.reason ?? "queue");
+    if (isInLine && this.#last?.status === "starting") return true;
     // The end is told when it is ours, too: the daemon's own word for it is not.
     if (download.statusLine === "success" && this.#last?.status === STATUS[state]) return true;
     if (state === "paused" || (state === "queued" && waiting?.reason !== "queue")) return false;
