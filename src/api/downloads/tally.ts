@@ -29,17 +29,17 @@ export function summarize(downloads: Iterable<Counted>): Summary {
 /** The same summary for a page of a long list: counted again only when a download has come, gone or changed its state. */
 export class Tally {
   readonly #downloads: Pick<Downloads, "unfinished" | "feed">;
-  readonly #unsubscribe: () => void;
+  #unsubscribe: (() => void) | undefined;
   #summary: Promise<Summary> | undefined;
 
   constructor(downloads: Pick<Downloads, "unfinished" | "feed">) {
     this.#downloads = downloads;
-    this.#unsubscribe = downloads.feed.subscribe((event) => {
-      if (event.type === "removed" || event.stateChanged) this.#summary = undefined;
-    });
   }
 
   async summary(): Promise<Summary> {
+    this.#unsubscribe ??= this.#downloads.feed.subscribe((event) => {
+      if (event.type === "removed" || event.stateChanged) this.#summary = undefined;
+    });
     this.#summary ??= this.#count();
     const summary = this.#summary;
     try {
@@ -52,7 +52,7 @@ export class Tally {
   }
 
   stop(): void {
-    this.#unsubscribe();
+    this.#unsubscribe?.();
   }
 
   async #count(): Promise<Summary> {
