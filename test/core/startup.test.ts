@@ -236,7 +236,7 @@ describe("F118 a bad entry is refused by number and key, before anything is open
     [
       "retries without number",
       [{ url, retry: { maxAttempts: 0 } }],
-      /^startup entry 1, retry\.maxAttempts: /,
+      /^startup entry 1, retry\.max_attempts: /,
     ],
     ["the same twice", [{ url }, { url, modelId: "m" }], /^startup entry 2: the same download as entry 1/],
     [
