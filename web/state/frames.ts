@@ -5,7 +5,7 @@ const HIDDEN_MS = 500;
 /** Numbers that change faster than this cannot be read, and cost a frame each. */
 const CALM_MS = 250;
 /** Where many numbers change at once nobody reads them all, and each frame costs more. */
-const MANY_MS = 500;
+const MANY_MS = 1_000;
 /** So much is many. */
 const MANY = 8;
 /** Of a page that is not shown there is the title. */
