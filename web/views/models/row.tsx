@@ -169,7 +169,8 @@ async function copyPath(path: string): Promise<void> {
   else toast(`The browser does not allow copying. The path is ${path}`, { kind: "bad" });
 }
 
-function Details({ model: { files, path, provider, completedAt }, id }: { model: Model; id: string }) {
+function Details({ model, id }: { model: Model; id: string }) {
+  const { files, path, provider, completedAt } = model;
   const [first] = files;
   return (
     <div class="model-more" id={id}>
@@ -186,7 +187,7 @@ function Details({ model: { files, path, provider, completedAt }, id }: { model:
         <dd>{providerWord(provider)}</dd>
         {completedAt !== undefined && (
           <>
-            <dt>Completed</dt>
+            <dt>{unfinished(model) ? "Newest file" : "Completed"}</dt>
             <dd>{date(completedAt)}</dd>
           </>
         )}
