@@ -71,6 +71,7 @@ export interface DownloadsOptions extends SweepPolicy {
 
 const SETTINGS_KEY = "settings";
 const WANTED_KEY = "wanted";
+const MOST_TOLD = 1000;
 
 /** The manager: all that an API family, the command line or a page may ask for. */
 export class Downloads {
@@ -311,10 +312,10 @@ export class Downloads {
     });
   }
 
-  /** What waits does so for another reason from now on; nothing of it stands in its row. */
+  /** What waits has another reason now, which stands in no row. Of a very long queue lists say it of the rest (F224). */
   async #tellWaiting(): Promise<void> {
-    for await (const page of pagesOf(this.#tools.db, { states: ["queued"] }))
-      for (const row of page) this.feed.changed(this.#board.snapshot(row), false);
+    const { items } = await this.#tools.db.list({ states: ["queued"] }, { limit: MOST_TOLD });
+    for (const row of items) this.feed.changed(this.#board.snapshot(row), false);
   }
 
   sources(): { name: string; description: string; lists: boolean }[] {
