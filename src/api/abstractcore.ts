@@ -20,6 +20,7 @@ import { operation } from "./doc.ts";
 import { type ApiContext, type Family, newRoutes } from "./family.ts";
 import { Problem } from "./problem.ts";
 import { text } from "./reply.ts";
+import { seatOf } from "./seat.ts";
 import { STATUS } from "./status.ts";
 
 const EXAMPLE = [
@@ -55,16 +56,14 @@ const refusal = {
 
 /** The abstractcore family: one route that starts or joins a download and tells its progress (R165-R186c). */
 export function abstractcoreFamily(context: ApiContext): Family {
-  const { broadcast, clock, exchange } = context;
   const routes = newRoutes().get(
     "/api/models/download",
     ({ query, request }) => {
       const resumed = readEventId(request.headers.get("last-event-id"));
       if (request.method === "HEAD") return headOnly();
       if (resumed?.isOver) return noMore();
-      const { owner } = exchange(request).access;
       const subject = subjectOf(context, query, request.headers.get("x-hub-token"), resumed);
-      return progressStream(subject, { broadcast, now: () => clock.monotonic(), owner });
+      return progressStream(subject, seatOf(context, request));
     },
     {
       query: DownloadQuery,

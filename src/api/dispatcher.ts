@@ -95,7 +95,9 @@ export class Dispatcher {
     const body = isRead ? undefined : await this.#body(request, server);
     server.timeout(request, 0);
     const routed = routable(request, path);
-    this.#parts.exchanges.set(routed, { received: request, server, access, body, source });
+    // An error of its stream would wait until everything has been taken; Bun looks at its clock every four seconds.
+    const expire = (): void => server.timeout(request, 1);
+    this.#parts.exchanges.set(routed, { received: request, server, access, body, source, expire });
     return this.#app.handle(routed);
   }
 

@@ -24,6 +24,8 @@ export interface Exchange {
   body: unknown;
   /** Address of the peer. */
   source: string;
+  /** Ends the connection within seconds, whatever the other side still has to take. */
+  expire(): void;
 }
 
 /** State of one WebSocket; `open` is called once the upgrade is done. */

@@ -4,41 +4,34 @@ import { refuseKolosal } from "./envelope.ts";
 import { EVENTS } from "./examples.ts";
 import { type ApiContext, type Family, newRoutes } from "./family.ts";
 import { Problem } from "./problem.ts";
+import { seatOf } from "./seat.ts";
 import { Session } from "./socket.ts";
 import { eventStream } from "./stream.ts";
 import { open } from "./wire.ts";
 
 /** `GET /v1/events` and `GET /v1/ws`. */
 export function liveFamily(context: ApiContext): Family {
-  const { broadcast, clock, exchange } = context;
   const routes = newRoutes()
-    .get(
-      "/v1/events",
-      ({ request }) => {
-        const { owner } = exchange(request).access;
-        return eventStream(request, { broadcast, now: () => clock.monotonic(), ids: null, owner });
-      },
-      {
-        query: StreamQuery,
-        ...operation({
-          id: "watchDownloads",
-          tag: "live",
-          summary: "All downloads as server-sent events",
-          description:
-            "First `snapshot` {seq, downloads}, then `download` {seq, previous_state, download} and `removed` {seq, id, model_id}. " +
-            "The id of each event is its seq; Last-Event-ID continues after it. A comment comes every 5 s.",
-          answers: {
-            200: {
-              description: "The stream",
-              type: "text/event-stream",
-              schema: Type.String(),
-              example: EVENTS,
-            },
+    .get("/v1/events", ({ request }) => eventStream(request, { ...seatOf(context, request), ids: null }), {
+      query: StreamQuery,
+      ...operation({
+        id: "watchDownloads",
+        tag: "live",
+        summary: "All downloads as server-sent events",
+        description:
+          "First `snapshot` {seq, downloads}, then `download` {seq, previous_state, download} and `removed` {seq, id, model_id}. " +
+          "The id of each event is its seq; Last-Event-ID continues after it. A comment comes every 5 s.",
+        answers: {
+          200: {
+            description: "The stream",
+            type: "text/event-stream",
+            schema: Type.String(),
+            example: EVENTS,
           },
-          errors: [503],
-        }),
-      },
-    )
+        },
+        errors: [503],
+      }),
+    })
     .get("/v1/ws", ({ request }) => upgrade(context, request), {
       query: open({ ticket: textParam("From POST /v1/tickets") }),
       ...operation({

@@ -1,7 +1,8 @@
-import type { Broadcast, Reader } from "./broadcast.ts";
+import type { Reader } from "./broadcast.ts";
 import type { Frame, Tongue } from "./frames.ts";
 import { Outbox, type Sink } from "./outbox.ts";
 import { rawQuery } from "./path.ts";
+import type { Seat } from "./seat.ts";
 
 const utf8 = new TextEncoder();
 const HEARTBEAT = utf8.encode(":\n\n");
@@ -13,13 +14,9 @@ const HEADERS = {
   "X-Accel-Buffering": "no",
 };
 
-export interface Watch {
-  broadcast: Broadcast;
-  /** Monotonic milliseconds. */
-  now: () => number;
+export interface Watch extends Seat {
   /** UUIDs to watch; null for all. With ids the stream ends when the last of them is removed. */
   ids: ReadonlySet<string> | null;
-  owner: string | null;
   /** Whose words it speaks; the native ones when not given. Such events have no numbers: each connection begins anew. */
   tongue?: Tongue;
   /** How long ago what is told on connecting may have ended, milliseconds; as in the list of active ones when not given. */
@@ -118,6 +115,7 @@ class EventReader implements Reader, Sink {
   }
 
   cut(): void {
+    this.#watch.expire();
     this.#controller?.error(new Error("The reader takes nothing"));
     this.close();
   }

@@ -1,5 +1,6 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { systemClock } from "../../src/core/clock.ts";
+import { isEstablished } from "../support/established.ts";
 import { startOrigin } from "../support/origin.ts";
 import { getText, RawClient } from "../support/raw.ts";
 import { until } from "../support/until.ts";
@@ -163,6 +164,8 @@ describe("GET /v1/events", () => {
     for (let i = 1; i <= ROUNDS; i++) await served.product.downloads.change(body.id, { priority: i });
     skew = 60_000;
     await released(served);
+    // Not only forgotten: the connection, too.
+    await until(() => !isEstablished(served.port, stalled.port), "the server to end what nobody reads");
     expect(await stalled.take(`"priority":${ROUNDS},`)).not.toContain(`"priority":${ROUNDS},`);
     await stalled.closed;
   });

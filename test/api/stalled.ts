@@ -14,6 +14,8 @@ export async function stalledClient(port: number, request: string | Buffer) {
   socket.write(request);
   return {
     closed,
+    /** Its own end of the connection. */
+    port: socket.localPort ?? 0,
     close: () => void socket.destroy(),
     /** Takes everything until the text has come or the peer has closed; answers all of it. */
     async take(last: string): Promise<string> {

@@ -1,7 +1,8 @@
 import type { Snapshot } from "../../core/feed.ts";
-import type { Broadcast, Reader } from "../broadcast.ts";
+import type { Reader } from "../broadcast.ts";
 import type { Note, Sink } from "../outbox.ts";
 import { Outbox } from "../outbox.ts";
+import type { Seat } from "../seat.ts";
 import type { Narration, Told } from "./narration.ts";
 
 const utf8 = new TextEncoder();
@@ -47,16 +48,9 @@ export interface Subject {
   explain(error: unknown): string;
 }
 
-export interface Surroundings {
-  broadcast: Broadcast;
-  /** Monotonic milliseconds. */
-  now: () => number;
-  owner: string | null;
-}
-
-export function progressStream(subject: Subject, around: Surroundings): Response {
-  around.broadcast.checkRoom();
-  const listener = new Listener(subject, around);
+export function progressStream(subject: Subject, seat: Seat): Response {
+  seat.broadcast.checkRoom();
+  const listener = new Listener(subject, seat);
   const stream = new ReadableStream<Uint8Array>(
     {
       start: (controller) => listener.open(controller),
@@ -74,7 +68,7 @@ type Message = Note & { bytes: Uint8Array };
 class Listener implements Reader, Sink<Message> {
   readonly owner: string | null;
   readonly #subject: Subject;
-  readonly #broadcast: Broadcast;
+  readonly #seat: Seat;
   readonly #outbox: Outbox<Message>;
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   #leave: (() => void) | undefined;
@@ -83,16 +77,16 @@ class Listener implements Reader, Sink<Message> {
   #seq = 0;
   #isOver = false;
 
-  constructor(subject: Subject, { broadcast, now, owner }: Surroundings) {
+  constructor(subject: Subject, seat: Seat) {
     this.#subject = subject;
-    this.#broadcast = broadcast;
-    this.owner = owner;
-    this.#outbox = new Outbox(this, now);
+    this.#seat = seat;
+    this.owner = seat.owner;
+    this.#outbox = new Outbox(this, seat.now);
   }
 
   open(controller: ReadableStreamDefaultController<Uint8Array>): void {
     this.#controller = controller;
-    this.#leave = this.#broadcast.add(this);
+    this.#leave = this.#seat.broadcast.add(this);
     // Spread, so that listeners do not all come back in one instant after a restart (F218).
     controller.enqueue(utf8.encode(`retry: ${1000 + Math.round(Math.random() * 2000)}\n\n`));
     this.#say(this.#subject.narration.begin());
@@ -158,6 +152,7 @@ class Listener implements Reader, Sink<Message> {
   }
 
   cut(): void {
+    this.#seat.expire();
     this.#controller?.error(new Error("The listener takes nothing"));
     this.close();
   }

@@ -14,6 +14,7 @@ import { kolosalRefusal, refusalResponse, refuseKolosal } from "../envelope.ts";
 import * as examples from "../examples.ts";
 import { type ApiContext, type Family, newRoutes } from "../family.ts";
 import { json } from "../reply.ts";
+import { seatOf } from "../seat.ts";
 import { eventStream } from "../stream.ts";
 import { open, ref } from "../wire.ts";
 import { presentBulkCancel, presentBulkPause, presentBulkResume } from "./bulk.ts";
@@ -115,7 +116,7 @@ const cancelAllSpec = (id: string): Operation => ({
 });
 
 function single(context: ApiContext, prefix: string) {
-  const { downloads, clock, broadcast, exchange } = context;
+  const { downloads, clock } = context;
   const control = new Control(downloads, clock);
   const path = `${prefix}/downloads/:id`;
   return newRoutes()
@@ -137,7 +138,7 @@ function single(context: ApiContext, prefix: string) {
     .patch(path, async ({ params, body }) => json(await control.change(params.id, body)), {
       params: IdParams,
       body: ChangeSchema,
-      parse: ({ request }) => exchange(request).body ?? {},
+      parse: ({ request }) => context.exchange(request).body ?? {},
       ...named(prefix, {
         id: "changeDownload",
         tag: "downloads",
@@ -151,8 +152,7 @@ function single(context: ApiContext, prefix: string) {
       `${path}/events`,
       async ({ params, request }) => {
         const { id } = await downloads.get(params.id);
-        const { owner } = exchange(request).access;
-        return eventStream(request, { broadcast, now: () => clock.monotonic(), ids: new Set([id]), owner });
+        return eventStream(request, { ...seatOf(context, request), ids: new Set([id]) });
       },
       {
         params: IdParams,

@@ -3,6 +3,7 @@ import { DownloadError } from "../../core/errors.ts";
 import { type Operation, operation, textParam } from "../doc.ts";
 import { type ApiContext, type Family, newRoutes } from "../family.ts";
 import { json } from "../reply.ts";
+import { seatOf } from "../seat.ts";
 import { eventStream } from "../stream.ts";
 import { open, ref } from "../wire.ts";
 import { LOCAL } from "./present.ts";
@@ -58,15 +59,13 @@ function start({ downloads, exchange }: ApiContext) {
 }
 
 /** R6-R9, R24, R26a. */
-function watch({ broadcast, clock, exchange }: ApiContext) {
+function watch(context: ApiContext) {
   return newRoutes().get(
     LOCAL_STREAM,
     ({ request }) =>
       eventStream(request, {
-        broadcast,
-        now: () => clock.monotonic(),
+        ...seatOf(context, request),
         ids: null,
-        owner: exchange(request).access.owner,
         tongue: LOCAL,
         lingerMs: RECENT_MS,
       }),

@@ -3,6 +3,7 @@ import { DownloadError } from "../../core/errors.ts";
 import type { ApiContext } from "../family.ts";
 import { Problem } from "../problem.ts";
 import { json } from "../reply.ts";
+import { seatOf } from "../seat.ts";
 import { lastEventId } from "../stream.ts";
 import { namedForm } from "./accept.ts";
 import { isGone, type Pair } from "./pair.ts";
@@ -71,13 +72,8 @@ export class Progress {
   #events(request: Request, wanted: Partial<Pair>, pair: Pair | undefined): Response | Promise<Response> {
     if (request.method === "HEAD") return new Response(null, { headers: HEADERS });
     const seen = lastEventId(request);
-    const { broadcast, clock, downloads, exchange } = this.#context;
-    const base = {
-      broadcast,
-      feed: downloads.feed,
-      now: () => clock.monotonic(),
-      owner: exchange(request).access.owner,
-    };
+    const { downloads } = this.#context;
+    const base = { ...seatOf(this.#context, request), feed: downloads.feed };
     if (!pair) {
       const { isOver, seq } = this.#pairs.matching(wanted);
       if (isOver && seen !== undefined && seq <= seen) return nothingMore();

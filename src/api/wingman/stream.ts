@@ -1,5 +1,6 @@
 import type { Downloads, Snapshot } from "../../core/downloads.ts";
-import type { Broadcast, Reader } from "../broadcast.ts";
+import type { Reader } from "../broadcast.ts";
+import type { Seat } from "../seat.ts";
 import { presentView } from "./present.ts";
 
 const utf8 = new TextEncoder();
@@ -28,13 +29,8 @@ function eventOf(download: Snapshot): Uint8Array {
   return event;
 }
 
-export interface ProgressWatch {
-  broadcast: Broadcast;
+export interface ProgressWatch extends Seat {
   feed: Downloads["feed"];
-  /** Monotonic milliseconds. */
-  now: () => number;
-  /** Session it was opened by, if any. */
-  owner: string | null;
   /** What there is, page by page. */
   present: () => AsyncIterable<readonly Snapshot[]>;
   wants: (download: Snapshot) => boolean;
@@ -150,6 +146,7 @@ class ProgressReader implements Reader {
   heartbeat(): void {
     if (this.#blockedSince === undefined) this.#controller?.enqueue(HEARTBEAT);
     else if (this.#watch.now() - this.#blockedSince > STUCK_MS) {
+      this.#watch.expire();
       this.#controller?.error(new Error("The reader takes nothing"));
       this.close();
     }
