@@ -17,8 +17,6 @@ export interface CrowdCalls {
   reached(group: string, seq: number, timeoutMs: number): void;
   /** Readers that know something else than this of the downloads; at most ten. */
   differing(group: string, truth: Record<string, string>): string[];
-  /** How many stalled readers the server has cut. */
-  cut(group: string): number;
   /** Stalled readers go on over a new connection each; resolves when all are told what they missed. */
   wake(group: string): void;
   /** Milliseconds from `sent` (epoch) to each reader that saw a download with that priority. */

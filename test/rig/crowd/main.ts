@@ -102,7 +102,6 @@ const calls: Answers = {
     const found = of(group).flatMap(({ ledger }) => differs(ledger, pairs) ?? []);
     return found.slice(0, MOST_DIFFERING);
   },
-  cut: (group) => (stalled.get(group) ?? []).filter(({ isCut }) => isCut).length,
   async wake(group) {
     const awake = (stalled.get(group) ?? []).map((each) => each.wake());
     stalled.delete(group);

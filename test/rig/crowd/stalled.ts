@@ -6,7 +6,7 @@ import { EventWire, type Hearer, SocketWire, type Wire } from "./wire.ts";
 
 const [AF_INET, SOCK_STREAM, SOL_SOCKET, SO_RCVBUF] = [2, 1, 1, 8];
 const MSG_DONTWAIT = 0x40;
-const [POLLIN, POLLERR, POLLHUP, POLLRDHUP] = [1, 8, 16, 0x2000];
+const POLLIN = 1;
 /** The kernel takes twice this for one connection: it is full after a handful of events. */
 const RECEIVE_BUFFER = 4096;
 const WAIT_MS = 10_000;
@@ -68,11 +68,6 @@ export class Stalled implements Hearer {
     if (size <= 0) return false;
     this.#wire.feed(buffer.subarray(0, size));
     return true;
-  }
-
-  /** Whether the server has ended the connection. */
-  get isCut(): boolean {
-    return (poll(this.#fd, POLLRDHUP, 0) & (POLLERR | POLLHUP | POLLRDHUP)) !== 0;
   }
 
   /** Takes what is left, ends this connection and goes on as one that reads. */

@@ -6,14 +6,14 @@ import { startOriginProcess } from "../../support/origin/process.ts";
 import { tempDir } from "../../support/temp.ts";
 import { until } from "../../support/until.ts";
 import { type Crowd, startCrowd } from "../crowd/index.ts";
-import { cpuSeconds, mostDescriptors, newestSeq, Peak, residentMib, timesOf } from "../gauge.ts";
+import { cpuSeconds, descriptors, mostDescriptors, newestSeq, Peak, residentMib, timesOf } from "../gauge.ts";
 import { allTold, markedDownload } from "../marks.ts";
 import type { Figure, Rig, RigOptions } from "../rig.ts";
 import { slowHeads } from "../slow-heads.ts";
 
 /** Of each transport. */
 const SIZES = {
-  long: { idle: 5_000, watchers: 500, downloads: 300, everyMs: 250, quietMs: 20_000 },
+  long: { idle: 5_000, watchers: 500, downloads: 240, everyMs: 250, quietMs: 20_000 },
   short: { idle: 150, watchers: 40, downloads: 30, everyMs: 100, quietMs: 0 },
 };
 type Size = (typeof SIZES)["long"];
@@ -24,6 +24,9 @@ const STORM_MIB = 128;
 const NOISE_MIB = 32;
 const BYTES = 192 << 10;
 const SLOW = 2_000;
+const TRANSPORTS = ["sse", "ws"] as const;
+/** Descriptors that come and go with requests and downloads. */
+const SPARE = 32;
 
 /** G22, G23, G24; F211 to F218. */
 export const swarm: Rig = {
@@ -67,7 +70,7 @@ async function idle({ isLong, say }: RigOptions, size: Size): Promise<Figure[]> 
   const marked = await markedDownload(daemon);
   await using crowd = await startCrowd(port);
   // What the first readers of all bring into memory is not theirs.
-  for (const transport of ["sse", "ws"] as const) await crowd.ask("open", "first", transport, 20);
+  for (const transport of TRANSPORTS) await crowd.ask("open", "first", transport, 20);
   await crowd.ask("close", "first");
   const before = residentMib(daemon.pid);
   await crowd.ask("open", "all", "sse", size.idle);
@@ -168,10 +171,9 @@ async function storm(options: RigOptions, size: Size): Promise<Figure[]> {
   await using daemon = await startDaemon({ dir: dir.path, args });
   await using crowd = await startCrowd(Number(new URL(daemon.base).port));
   const marked = await markedDownload(daemon);
-  for (const transport of ["sse", "ws"] as const) {
-    await crowd.ask("open", "healthy", transport, size.watchers);
-    await crowd.ask("stall", "stalled", transport, size.watchers);
-  }
+  for (const transport of TRANSPORTS) await crowd.ask("open", "healthy", transport, size.watchers);
+  const open = descriptors(daemon.pid);
+  for (const transport of TRANSPORTS) await crowd.ask("stall", "stalled", transport, size.watchers);
   await crowd.ask("begin", "healthy");
   const first = await newestSeq(daemon);
   const before = residentMib(daemon.pid);
@@ -182,7 +184,7 @@ async function storm(options: RigOptions, size: Size): Promise<Figure[]> {
   const last = await newestSeq(daemon);
   await crowd.ask("reached", "healthy", last, 30_000);
   const truth = await states(daemon);
-  const cut = options.isLong ? await cutOff(crowd, 2 * size.watchers) : await crowd.ask("cut", "stalled");
+  const { cut, left } = await cutOff(daemon, 2 * size.watchers, open, options.isLong);
   options.say(`${size.downloads} downloads in ${seconds.toFixed(0)} s; ${cut} stalled readers cut`);
   const healthy = await verdictOnHealthy(crowd, truth, size, sent);
   await crowd.ask("wake", "stalled");
@@ -204,6 +206,11 @@ async function storm(options: RigOptions, size: Size): Promise<Figure[]> {
       what: "stalled readers cut",
       value: cut,
       ...(options.isLong ? { atLeast: 2 * size.watchers } : {}),
+    },
+    {
+      what: "descriptors more than before the stalled ones came",
+      value: left,
+      ...(options.isLong ? { atMost: SPARE } : {}),
     },
     differing("stalled readers that know less after one reconnect", caughtUp),
   ];
@@ -236,12 +243,30 @@ async function states(daemon: Daemon): Promise<Record<string, string>> {
   return Object.fromEntries(all.map(({ id, state }: { id: string; state: string }) => [id, state]));
 }
 
-/** Stalled readers that were cut, once all have been or none is any more. */
-async function cutOff(crowd: Crowd, all: number): Promise<number> {
-  const isCut = async () => (await crowd.ask("cut", "stalled")) === all;
-  await until(isCut, "all stalled readers to be cut", { timeoutMs: 30_000, everyMs: 250 }).catch(() => {});
-  return crowd.ask("cut", "stalled");
+/**
+ * Stalled readers that were cut, and descriptors they still hold; once there are none, or none goes any more. Asked of
+ * the server, for the end of a connection waits behind what its reader does not take.
+ */
+async function cutOff(
+  daemon: Daemon,
+  healthy: number,
+  before: number,
+  isLong: boolean,
+): Promise<{ cut: number; left: number }> {
+  const look = async () => {
+    const live = Number(/^modelhaul_live_connections (\d+)/m.exec(await metricsOf(daemon))?.[1]);
+    return { cut: 2 * healthy - live, left: descriptors(daemon.pid) - before };
+  };
+  const isOver = async () => {
+    const { cut, left } = await look();
+    return cut >= healthy && left <= SPARE;
+  };
+  if (isLong)
+    await until(isOver, "all stalled readers to be cut", { timeoutMs: 45_000, everyMs: 250 }).catch(() => {});
+  return look();
 }
+
+const metricsOf = async ({ base }: Daemon): Promise<string> => (await fetch(`${base}/metrics`)).text();
 
 async function verdictOnHealthy(
   crowd: Crowd,
