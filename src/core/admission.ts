@@ -229,6 +229,9 @@ function draft(
   };
 }
 
+/** So many numbers are tried in turn; behind them, one that is most likely free (F224). */
+const FEW = 16;
+
 /** Tries model ids until one is free; a wished one that belongs to another target is a conflict. */
 async function insertUnique(
   board: Board,
@@ -247,7 +250,7 @@ async function insertUnique(
     const isSame = other && contentKey(other.source) === rest.source.key;
     if (other && !isSame) refuseForeign(other, request);
     if (isSame && wanted === rest) wanted = behind(rest);
-    else n++;
+    else n = n === FEW ? Math.max(n + 1, (await board.db.numbered(base)) + 2) : n + 1;
   }
 }
 

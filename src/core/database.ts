@@ -85,6 +85,8 @@ export interface Database {
   /** The same for many at once; those that are not queued are not in the answer. */
   places(ids: readonly string[]): Promise<Map<string, number>>;
   counts(): Promise<Record<State, number>>;
+  /** How many unfinished rows have this model id with something behind a hyphen. */
+  numbered(modelId: string): Promise<number>;
   /** How many unfinished rows there are of each kind. */
   unfinished(): Promise<KindCount[]>;
 

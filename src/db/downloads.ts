@@ -34,6 +34,7 @@ export function downloads(store: Store) {
     setIntent: (id, states, intent) => setIntent(store, id, states, intent),
     counts: () => store.read(() => counts(store)),
     unfinished: () => store.read(() => unfinished(store)),
+    numbered: (modelId) => store.read(() => numbered(store, modelId)),
     remove: (id) => store.write(() => remove(store, id, ++removals)),
     expired: (endedBefore, limit) => store.read(() => expired(store, endedBefore, limit)),
   } satisfies Partial<Database>;
@@ -193,6 +194,13 @@ function unfinished(store: Store): KindCount[] {
     `SELECT type, model_type AS "modelType", count(*) AS count FROM downloads INDEXED BY downloads_unfinished
       WHERE ${OPEN} GROUP BY type, model_type`,
   );
+}
+
+/** A range of an index: behind the hyphen comes the full stop. */
+function numbered(store: Store, modelId: string): number {
+  const sql = `SELECT count(*) AS count FROM downloads INDEXED BY downloads_open_model
+    WHERE model_id > ? AND model_id < ? AND ${OPEN}`;
+  return store.get<{ count: number }>(sql, `${modelId}-`, `${modelId}.`)!.count;
 }
 
 function remove(store: Store, id: string, removals: number): number | undefined {

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { interpose } from "../support/database.ts";
 import { ggufRepo, startHub } from "../support/hub.ts";
 import { startOrigin } from "../support/origin.ts";
 import { openProduct } from "../support/product.ts";
@@ -48,4 +49,31 @@ test("A22 an engine id belongs to one model; asking for that very model again st
   expect([again.state, again.localPath]).toEqual(["completed", first.localPath]);
   await downloads.forgetAll({ files: true });
   expect(await codeOf(downloads.start(request("Q8_0")))).toBe("fulfilled");
+});
+
+test("F224 A3 the hundredth file of one name gets its number as soon as the twentieth, and a free one is found among them", async () => {
+  const inserts: number[] = [];
+  let tries = 0;
+  const hooks = { insert: { before: () => void tries++ } };
+  await using product = await openProduct({
+    settings: { paused: true },
+    database: (db) => interpose(db, hooks),
+  });
+  const { downloads } = product;
+  const add = async (index: number): Promise<string> => {
+    tries = 0;
+    const { download } = await downloads.start({ url: `http://127.0.0.1:9/model.gguf?${index}` });
+    inserts.push(tries);
+    return download.modelId;
+  };
+  for (let i = 1; i <= 100; i++) expect(await add(i)).toBe(i === 1 ? "model.gguf" : `model.gguf-${i}`);
+  expect(Math.max(...inserts)).toBeLessThanOrEqual(18);
+  // What only looks alike does not count, and a gap is no trouble.
+  await downloads.start({ url: "http://127.0.0.1:9/other.gguf", modelId: "model.gguf.old" });
+  for (const gone of ["model.gguf-7", "model.gguf-40", "model.gguf-50"]) await downloads.cancel(gone);
+  expect([await add(201), await add(202), await add(203)]).toEqual([
+    "model.gguf-7",
+    "model.gguf-101",
+    "model.gguf-102",
+  ]);
 });
