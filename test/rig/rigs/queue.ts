@@ -114,7 +114,8 @@ async function churned({ isLong }: RigOptions, { churn }: Size): Promise<Figure[
     });
     await daemon.must("DELETE", "/v1/history");
   };
-  await round("warm", Math.ceil(churn / 10));
+  // As many as it takes until the heap has found its size.
+  await round("warm", Math.ceil(churn / 2));
   const [memory, open] = [residentMib(daemon.pid), descriptors(daemon.pid)];
   const begun = performance.now();
   await round("count", churn);
