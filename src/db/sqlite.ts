@@ -61,6 +61,8 @@ export function connect(
     db.run("PRAGMA synchronous = NORMAL");
     db.run("PRAGMA foreign_keys = ON");
     db.run("PRAGMA cache_size = -16384");
+    // No volume but that of the database: one for temporary files may be full, or not ours to write.
+    db.run("PRAGMA temp_store = MEMORY");
     migrate(db);
     checkAfterCrash(db);
   } catch (error) {
