@@ -11,8 +11,9 @@ export function rawPath(url: string): string {
   const scheme = url.indexOf("://");
   const from = scheme < 0 ? 0 : url.indexOf("/", scheme + 3);
   if (from < 0) return "/";
-  const end = url.slice(from).search(/[?#]/);
-  return end < 0 ? url.slice(from) : url.slice(from, from + end);
+  const [path = ""] = url.slice(from).split(/[?#]/, 1);
+  // What a URL parser makes of them (WHATWG URL, 4.4), for a URL that Bun has not parsed: one of CONNECT.
+  return path.replaceAll("\\", "/");
 }
 
 /** Query of a request's URL with its question mark, or nothing. */

@@ -164,6 +164,8 @@ test.each([
   ["/a?x", "/a", "?x"],
   ["http://h/a#b?c", "/a", ""],
   ["http://h/?a/b", "/", "?a/b"],
+  // As Bun 1.4.4 gives it for CONNECT, whose target it does not read.
+  ["\\local\\download\\status?a\\b", "/local/download/status", "?a\\b"],
 ])("the path of %p is %p", (url, path, query) => {
   expect([rawPath(url), rawQuery(url)]).toEqual([path, query]);
 });
