@@ -26,8 +26,17 @@ const frame = (type: keyof typeof CLIENT_FRAMES, name: string = type): TSchema =
 /** Frames that tell what happens: the same JSON over the WebSocket and as data of server-sent events. */
 const EVENTS: Record<string, Message> = {
   snapshot: {
-    summary: "Everything there is to see, as of event seq",
-    payload: typed("snapshot", { seq, downloads: Type.Array(ref("Download")) }),
+    summary:
+      "Everything there is to see, as of event seq; more than a hundred downloads come in several parts",
+    payload: typed("snapshot", {
+      seq,
+      more: Type.Optional(
+        Type.Literal(true, {
+          description: "Further parts follow, of the same seq; together they are everything",
+        }),
+      ),
+      downloads: Type.Array(ref("Download")),
+    }),
     example: examples.SNAPSHOT_FRAME,
   },
   download: {

@@ -2,7 +2,7 @@ import type { Downloads } from "../core/downloads.ts";
 import type { FeedEvent, Snapshot } from "../core/feed.ts";
 import type { Clock } from "../core/ports.ts";
 import { withPlaces } from "./downloads/list.ts";
-import { type Frame, frameOf, snapshotFrame } from "./frames.ts";
+import { type Frame, frameOf, snapshotFrames } from "./frames.ts";
 import { Problem } from "./problem.ts";
 
 /** One connection that watches. */
@@ -33,8 +33,10 @@ interface Shared {
 }
 
 interface Shot {
-  frame: Frame;
-  rows: ReadonlyMap<string, Pick<Snapshot, "seq" | "bytes">>;
+  seq: number;
+  frames: readonly Frame[];
+  /** Row and bytes it shows of a download. */
+  row(id: string): Pick<Snapshot, "seq" | "bytes"> | undefined;
 }
 
 export const HEARTBEAT_MS = 5_000;
@@ -43,6 +45,8 @@ const MAX_READERS = 20_000;
 const RECENT = 512;
 /** Readers who join within this time of one another get the same snapshot (F218). */
 const SHARE_MS = 250;
+/** One that took long to make is shared for so many times that. */
+const SHARE_TIMES = 4;
 
 /** The feed, fanned out to all readers of this server: one subscription, each event encoded once. */
 export class Broadcast {
@@ -97,6 +101,7 @@ export class Broadcast {
     this.#readers.add(reader);
     this.#watch();
     this.#timer ??= setInterval(() => {
+      this.#forgetShared();
       for (const each of this.#readers) each.heartbeat();
     }, this.#heartbeatMs);
     return () => {
@@ -125,7 +130,7 @@ export class Broadcast {
       const missed = since === undefined ? undefined : await this.#missed(since);
       if (missed) return deliver(select(missed()));
       const shot = await this.#snapshot(ids, lingerMs);
-      deliver(select([shot.frame, ...this.#recent.filter((frame) => isNews(frame, shot))]));
+      deliver(select([...shot.frames, ...this.#recent.filter((frame) => isNews(frame, shot))]));
     } finally {
       this.#joining--;
       this.#rest();
@@ -174,18 +179,32 @@ export class Broadcast {
       shot: this.#shoot(async () => withPlaces(await this.#downloads.active(lingerMs))),
     };
     this.#shared.set(lingerMs, shared);
-    const expire = (ms: number) => () => {
-      shared.until = this.#clock.monotonic() + ms;
+    const asked = this.#clock.monotonic();
+    const expire = (until: (now: number) => number) => () => {
+      shared.until = until(this.#clock.monotonic());
     };
-    shared.shot.then(expire(SHARE_MS), expire(0));
+    shared.shot.then(
+      expire((now) => now + Math.max(SHARE_MS, SHARE_TIMES * (now - asked))),
+      expire((now) => now),
+    );
     return shared.shot;
+  }
+
+  /** A snapshot is as large as the queue is long: nobody is to keep it who sends it no more. */
+  #forgetShared(): void {
+    for (const [lingerMs, { until }] of this.#shared)
+      if (until <= this.#clock.monotonic()) this.#shared.delete(lingerMs);
   }
 
   async #shoot(read: () => Promise<Snapshot[]>): Promise<Shot> {
     const { seq } = this;
     const downloads = await read();
-    const rows = new Map(downloads.map((d) => [d.id, { seq: d.seq, bytes: d.bytes }]));
-    return { frame: snapshotFrame(seq, downloads, this.#clock.now()), rows };
+    let rows: Map<string, Snapshot> | undefined;
+    const row = (id: string) => {
+      rows ??= new Map(downloads.map((download) => [download.id, download]));
+      return rows.get(id);
+    };
+    return { seq, frames: snapshotFrames(seq, downloads, this.#clock.now()), row };
   }
 
   #watch(): void {
@@ -210,8 +229,8 @@ export class Broadcast {
 
 /** Whether the frame tells more than the snapshot: its row or its bytes are newer. */
 function isNews(frame: Frame, shot: Shot): boolean {
-  if (frame.seq <= shot.frame.seq) return false;
-  const row = frame.id === null ? undefined : shot.rows.get(frame.id);
+  if (frame.seq <= shot.seq) return false;
+  const row = frame.id === null ? undefined : shot.row(frame.id);
   if (!row || !frame.shows) return true;
   return frame.shows.rowSeq > row.seq || (frame.shows.rowSeq === row.seq && frame.shows.bytes > row.bytes);
 }

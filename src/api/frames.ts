@@ -54,6 +54,14 @@ export class Frame {
     this.#parts = parts;
   }
 
+  /**
+   * Characters it adds to what waits for a reader. A part of a snapshot adds none: it is written only when its turn
+   * comes, and shared.
+   */
+  get size(): number {
+    return this.type === "snapshot" ? 0 : this.text.length;
+  }
+
   /** The message as JSON; in a tongue's words, the whole of its events. */
   get text(): string {
     this.#text ??= this.#parts.text();
@@ -66,23 +74,29 @@ export class Frame {
     return this.#event;
   }
 
-  /** The same in a family's words, said once for all its readers; undefined when it has none for this. */
-  in(tongue: Tongue): Frame | undefined {
+  /** The same in a family's words, said once for all its readers; its text is empty where there are none for this. */
+  in(tongue: Tongue): Frame {
     let frame = this.#said.get(tongue);
     if (!frame) {
       const { told } = this.#parts;
       frame = new Frame({ ...this.#parts, text: () => tongue.say(told), event: (text) => text });
       this.#said.set(tongue, frame);
     }
-    return frame.text === "" ? undefined : frame;
+    return frame;
   }
 }
 
-/** Type and number stand in the message and, for EventSource, beside it. */
-function native(type: FrameType, seq: number, body: () => object): Pick<FrameParts, "text" | "event"> {
+/** Type and number stand in the message and, for EventSource, beside it: there it is what to continue after. */
+function native(
+  type: FrameType,
+  seq: number,
+  body: () => object,
+  isContinued = true,
+): Pick<FrameParts, "text" | "event"> {
+  const id = isContinued ? `id: ${seq}\n` : "";
   return {
     text: () => JSON.stringify({ type, seq, ...body() }),
-    event: (text) => `id: ${seq}\nevent: ${type}\ndata: ${text}\n\n`,
+    event: (text) => `${id}event: ${type}\ndata: ${text}\n\n`,
   };
 }
 
@@ -113,9 +127,28 @@ export function frameOf(event: FeedEvent, now: () => number): Frame {
   });
 }
 
-/** Everything there is to see, as of event `seq`. */
-export function snapshotFrame(seq: number, downloads: readonly Snapshot[], now: number): Frame {
+/** Most downloads of one part of a snapshot: some hundred kilobytes. */
+export const PART_ROWS = 100;
+
+/**
+ * Everything there is to see, as of event `seq`, in as many parts as it takes. All but the last say `more`, and have no
+ * number as server-sent events: whoever is cut off between them has to be told everything again (F211).
+ */
+export function snapshotFrames(seq: number, downloads: readonly Snapshot[], now: number): Frame[] {
+  const parts: Frame[] = [];
+  for (let from = 0; from === 0 || from < downloads.length; from += PART_ROWS) {
+    const isLast = from + PART_ROWS >= downloads.length;
+    parts.push(snapshotPart(seq, downloads.slice(from, from + PART_ROWS), isLast, now));
+  }
+  return parts;
+}
+
+function snapshotPart(seq: number, downloads: readonly Snapshot[], isLast: boolean, now: number): Frame {
   const type = "snapshot";
+  const body = () => ({
+    ...(isLast ? {} : { more: true }),
+    downloads: downloads.map((download) => present(download, now)),
+  });
   return new Frame({
     type,
     seq,
@@ -123,6 +156,6 @@ export function snapshotFrame(seq: number, downloads: readonly Snapshot[], now: 
     isProgress: false,
     shows: null,
     told: { type, seq, downloads },
-    ...native(type, seq, () => ({ downloads: downloads.map((download) => present(download, now)) })),
+    ...native(type, seq, body, isLast),
   });
 }

@@ -1,7 +1,7 @@
 import type { Frame } from "./frames.ts";
 
 /** What an outbox must know of a message. */
-export type Note = Pick<Frame, "id" | "seq" | "isProgress" | "text">;
+export type Note = Pick<Frame, "id" | "isProgress" | "size">;
 
 /** Where frames go: a byte stream or a socket. */
 export interface Sink<N extends Note = Frame> {
@@ -25,7 +25,9 @@ const STUCK_MS = 20_000;
 export class Outbox<N extends Note = Frame> {
   readonly #sink: Sink<N>;
   readonly #now: () => number;
-  #waiting = new Map<string, N>();
+  #waiting = new Map<string | number, N>();
+  /** Counts what is kept for its own sake, not as the newest of its download. */
+  #kept = 0;
   #bytes = 0;
   #isOpen = true;
   /** Monotonic time since which the reader takes nothing; null while it takes everything. */
@@ -60,7 +62,7 @@ export class Outbox<N extends Note = Frame> {
     this.#blockedSince = null;
     for (const [key, frame] of this.#waiting) {
       this.#waiting.delete(key);
-      this.#bytes -= frame.text.length;
+      this.#bytes -= frame.size;
       if (this.#sink.send(frame)) continue;
       this.#blockedSince = this.#now();
       return;
@@ -90,14 +92,14 @@ export class Outbox<N extends Note = Frame> {
 
   #keep(frame: N): void {
     const replaces = frame.id !== null && (frame.isProgress || this.#isConflated);
-    const key = replaces ? `newest ${frame.id}` : `frame ${frame.seq}`;
+    const key = replaces ? `newest ${frame.id}` : ++this.#kept;
     const old = this.#waiting.get(key);
     if (old) {
       this.#waiting.delete(key);
-      this.#bytes -= old.text.length;
+      this.#bytes -= old.size;
     }
     this.#waiting.set(key, frame);
-    this.#bytes += frame.text.length;
+    this.#bytes += frame.size;
   }
 
   #conflate(): void {

@@ -31,7 +31,7 @@ export function eventStream(request: Request, watch: Watch): Response {
   const stream = new ReadableStream<Uint8Array>(
     {
       start: (controller) => reader.open(controller, lastEventId(request)),
-      pull: () => reader.drained(),
+      pull: () => reader.pulled(),
       cancel: () => reader.close(),
     },
     new ByteLengthQueuingStrategy({ highWaterMark: HIGH_WATER }),
@@ -87,16 +87,21 @@ class EventReader implements Reader, Sink {
 
   push(frame: Frame): void {
     const { tongue } = this.#watch;
-    const said = tongue ? frame.in(tongue) : frame;
-    if (said) this.#outbox.push(said);
+    this.#outbox.push(tongue ? frame.in(tongue) : frame);
     if (frame.type !== "removed" || this.#left === null || frame.id === null) return;
     this.#left.delete(frame.id);
     if (this.#left.size === 0 && this.#outbox.isFlowing) this.end();
   }
 
   send(frame: Frame): boolean {
-    this.#controller?.enqueue(frame.event);
+    if (frame.event.length > 0) this.#controller?.enqueue(frame.event);
     return (this.#controller?.desiredSize ?? 0) > 0;
+  }
+
+  /** Others get their turn between two chunks, for a reader that is fast may take a long snapshot at one go (F211). */
+  pulled(): void | Promise<void> {
+    if (this.#outbox.isFlowing) return this.drained();
+    return new Promise<void>((resolve) => setImmediate(resolve)).then(() => this.drained());
   }
 
   drained(): void {

@@ -197,7 +197,8 @@ async function withinSilence(next: Promise<Uint8Array | null>): Promise<Uint8Arr
 
 function* events(message: EventSourceMessage): Generator<WatchEvent> {
   const data = JSON.parse(message.data);
-  if (message.event === "snapshot") yield { type: "snapshot", downloads: data.downloads ?? [] };
+  if (message.event === "snapshot")
+    yield { type: "snapshot", more: data.more === true, downloads: data.downloads ?? [] };
   else if (message.event === "download")
     yield { type: "download", previousState: data.previous_state ?? null, download: data.download ?? data };
   else if (message.event === "removed") yield { type: "removed", id: String(data.id) };

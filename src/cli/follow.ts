@@ -50,7 +50,7 @@ export async function follow(
       }
       // A list of active ones does not hold what has ended long ago.
       else if (ids === undefined) for (const download of event.downloads) see(download);
-      else for (const id of ids) see(await watched.one(id));
+      else if (!event.more) for (const id of ids) see(await watched.one(id));
       if (ids === undefined) outcomes.clear();
       if (settled()) break;
     }

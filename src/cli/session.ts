@@ -68,7 +68,7 @@ export class LocalSession implements Session {
     signal.addEventListener("abort", ring);
     try {
       const active = await downloads.active();
-      yield { type: "snapshot", downloads: active.map((one) => present(one, Date.now())) };
+      yield { type: "snapshot", more: false, downloads: active.map((one) => present(one, Date.now())) };
       while (!signal.aborted) {
         for (const event of waiting.splice(0)) yield told(event);
         await wake.promise;

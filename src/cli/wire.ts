@@ -50,6 +50,7 @@ export interface WireFile {
 }
 
 export type WatchEvent =
-  | { type: "snapshot"; downloads: WireDownload[] }
+  /** With `more`, further parts follow. */
+  | { type: "snapshot"; more: boolean; downloads: WireDownload[] }
   | { type: "download"; previousState: State | null; download: WireDownload }
   | { type: "removed"; id: string };

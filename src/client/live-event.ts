@@ -27,6 +27,9 @@ export interface RemovedEvent {
 
 export type LiveEvent = SnapshotEvent | DownloadEvent | RemovedEvent;
 
+/** What servers send: with `more`, further parts of the snapshot follow. */
+export type LiveFrame = (SnapshotEvent & { more?: boolean }) | DownloadEvent | RemovedEvent;
+
 /** What is watched: these downloads by `model_id` or UUID, or all; and from which event on. */
 export interface Watched {
   ids: readonly string[] | undefined;
@@ -39,5 +42,21 @@ export interface Watched {
 /** The transport does not work here, another one may: nothing was told over it. */
 export class Refused extends Error {}
 
-export const isLiveEvent = (frame: { type?: unknown }): frame is LiveEvent =>
+export const isLiveFrame = (frame: { type?: unknown }): frame is LiveFrame =>
   frame.type === "snapshot" || frame.type === "download" || frame.type === "removed";
+
+/** Makes one snapshot of the parts that come over a connection. */
+export class SnapshotParts {
+  #downloads: Download[] = [];
+
+  /** The event of a frame; undefined while further parts are to come. */
+  whole(frame: LiveFrame): LiveEvent | undefined {
+    if (frame.type !== "snapshot") return frame;
+    const { more, ...event } = frame;
+    for (const download of event.downloads) this.#downloads.push(download);
+    if (more) return undefined;
+    const downloads = this.#downloads;
+    this.#downloads = [];
+    return { ...event, downloads };
+  }
+}

@@ -1,6 +1,6 @@
 import { ConnectionError, errorOf, type ModelhaulError } from "./errors.ts";
 import { Inbox } from "./inbox.ts";
-import { isLiveEvent, type LiveEvent, Refused, type Watched } from "./live-event.ts";
+import { isLiveFrame, type LiveEvent, Refused, SnapshotParts, type Watched } from "./live-event.ts";
 import type { SocketLike, Transport } from "./transport.ts";
 
 /** Time a WebSocket has to be greeted. */
@@ -56,6 +56,7 @@ class Session {
   readonly #socket: SocketLike;
   readonly #inbox: Inbox;
   readonly #watched: Watched;
+  readonly #parts = new SnapshotParts();
   #silenceMs = GREETING_MS;
   #heardAt = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -104,8 +105,10 @@ class Session {
       this.#broke("The WebSocket does not speak JSON");
       return;
     }
-    if (isLiveEvent(frame)) this.#inbox.push(frame);
-    else if (frame.type === "hello") this.#greeted(frame);
+    if (isLiveFrame(frame)) {
+      const event = this.#parts.whole(frame);
+      if (event) this.#inbox.push(event);
+    } else if (frame.type === "hello") this.#greeted(frame);
     else if (frame.type === "reply" && frame.ref === REF) this.#answered(frame);
     else if (frame.type === "error") this.#inbox.end(refusal(frame));
   }

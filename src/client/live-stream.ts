@@ -1,5 +1,12 @@
 import { ConnectionError, ModelhaulError } from "./errors.ts";
-import { isLiveEvent, type LiveEvent, Refused, type Watched } from "./live-event.ts";
+import {
+  isLiveFrame,
+  type LiveEvent,
+  type LiveFrame,
+  Refused,
+  SnapshotParts,
+  type Watched,
+} from "./live-event.ts";
 import { messages } from "./sse.ts";
 import { pathOf, type Transport } from "./transport.ts";
 
@@ -30,8 +37,10 @@ export async function* overStream(transport: Transport, watched: Watched): Async
       if (!isStarted) watched.onOpen?.();
       isStarted = true;
     };
+    const parts = new SnapshotParts();
     for await (const { event, data } of messages(answer, release, started, SILENCE_MS)) {
-      const told = read(event, data);
+      const frame = read(event, data);
+      const told = frame && parts.whole(frame);
       if (told) yield* only === undefined && wanted ? narrowed(told, wanted) : [told];
     }
   } catch (error) {
@@ -62,10 +71,10 @@ async function openStream(
   }
 }
 
-function read(event: string, data: string): LiveEvent | undefined {
+function read(event: string, data: string): LiveFrame | undefined {
   try {
     const frame = { ...(JSON.parse(data) as object), type: event };
-    return isLiveEvent(frame) ? frame : undefined;
+    return isLiveFrame(frame) ? frame : undefined;
   } catch (cause) {
     throw new ConnectionError("The event stream does not speak JSON", { cause });
   }

@@ -19,7 +19,7 @@ import { DownloadError } from "./errors.ts";
 import type { Feed, Snapshot } from "./feed.ts";
 import { KeyedLock } from "./keyed-lock.ts";
 import { listRemote } from "./listing.ts";
-import { allRows, pagesOf } from "./pages.ts";
+import { allRows, eachOnce, pagesOf } from "./pages.ts";
 import type {
   DownloadFilter,
   KindCount,
@@ -189,12 +189,11 @@ export class Downloads {
 
   /** Unfinished ones and finished ones that still linger (A7), oldest first. */
   async active(lingerMs = this.#options.lingerMs): Promise<Snapshot[]> {
-    const unfinished = await this.#all({ states: UNFINISHED });
+    const filters: DownloadFilter[] = [{ states: UNFINISHED }];
     const endedAfter = this.#tools.clock.now() - lingerMs;
-    const lingering =
-      lingerMs > 0 ? await this.#all({ states: ["completed", "failed", "cancelled"], endedAfter }) : [];
-    const rows = [...unfinished, ...lingering].sort((a, b) => a.createdAt - b.createdAt);
-    return rows.map((row) => this.#board.snapshot(row));
+    if (lingerMs > 0) filters.push({ states: ["completed", "failed", "cancelled"], endedAfter });
+    const shown = await eachOnce(this.#tools.db, filters, (row) => this.#board.snapshot(row));
+    return shown.sort((a, b) => a.createdAt - b.createdAt);
   }
 
   async files(id: string): Promise<File[]> {

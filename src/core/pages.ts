@@ -23,3 +23,15 @@ export async function allRows(db: Pick<Database, "list">, filter: DownloadFilter
   for await (const page of pagesOf(db, filter)) rows.push(...page);
   return rows;
 }
+
+/** The rows of all these lists, each once, as `show` makes them: one that gets from one list into another meanwhile as it was last. */
+export async function eachOnce<T>(
+  db: Pick<Database, "list">,
+  filters: readonly DownloadFilter[],
+  show: (row: Download) => T,
+): Promise<T[]> {
+  const shown = new Map<string, T>();
+  for (const filter of filters)
+    for await (const page of pagesOf(db, filter)) for (const row of page) shown.set(row.id, show(row));
+  return [...shown.values()];
+}

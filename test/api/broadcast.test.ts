@@ -145,6 +145,41 @@ describe("the feed fanned out", () => {
     leave();
   });
 
+  test("F211 F221 a long snapshot comes in parts, each download once, and what happens afterwards behind them", async () => {
+    const { source, write } = world();
+    const ids = Array.from({ length: 250 }, (_, i) => `d${i}`);
+    for (const id of ids) write(id);
+    const broadcast = new Broadcast(source, systemClock);
+    const { reader, leave } = await join(broadcast);
+    write("d7", { state: "paused" });
+    expect(reader.frames.map(({ type }) => type)).toEqual(["snapshot", "snapshot", "snapshot", "download"]);
+    const parts = reader.frames.slice(0, 3).map(({ text }) => JSON.parse(text));
+    expect(parts.map(({ more }) => more)).toEqual([true, true, undefined]);
+    expect(new Set(parts.map(({ seq }) => seq)).size).toBe(1);
+    expect(parts.flatMap(({ downloads }) => downloads.map(({ id }: { id: string }) => id))).toEqual(ids);
+    leave();
+  });
+
+  test("F219 only the last part of a snapshot is a number to go on after", async () => {
+    const { source, write } = world();
+    for (let i = 0; i < 101; i++) write(`d${i}`);
+    const { reader, leave } = await join(new Broadcast(source, systemClock));
+    const events = reader.frames.map(({ event }) => new TextDecoder().decode(event));
+    expect(events.map((event) => /^id: (\d+)$/m.exec(event)?.[1])).toEqual([
+      undefined,
+      String(reader.frames.at(-1)?.seq),
+    ]);
+    leave();
+  });
+
+  test("F211 a part of a snapshot is written only when a reader takes it", async () => {
+    const { source, write } = world();
+    for (let i = 0; i < 300; i++) write(`d${i}`);
+    const { reader, leave } = await join(new Broadcast(source, systemClock));
+    expect(reader.frames.map(({ size }) => size)).toEqual([0, 0, 0]);
+    leave();
+  });
+
   test("F218 readers who come together share one snapshot", async () => {
     const { source, write, reads } = world();
     write("a");

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { type Frame, frameOf } from "../../src/api/frames.ts";
+import { type Frame, frameOf, snapshotFrames } from "../../src/api/frames.ts";
 import { Outbox } from "../../src/api/outbox.ts";
 import type { State } from "../../src/core/download.ts";
 import { TestClock } from "../support/clock.ts";
@@ -41,6 +41,23 @@ describe("what waits for a reader", () => {
     for (let seq = 1; seq <= 100; seq++) outbox.push(frame(seq, "a"));
     expect(seen).toEqual(Array.from({ length: 100 }, (_, i) => i + 1));
     expect(outbox.isFlowing).toBe(true);
+  });
+
+  test("F211 the parts of a snapshot wait in order before what happens after it, and fill nothing", async () => {
+    const { outbox, seen, state, clock, take } = reader(1);
+    const downloads = Array.from({ length: 1000 }, (_, i) => snapshot({ id: `d${i}`, modelId: `d${i}` }));
+    for (const part of snapshotFrames(1, downloads, 0)) outbox.push(part);
+    outbox.push(frame(2, "d3", "paused"));
+    outbox.push(frame(3, "d999", "paused"));
+    expect(seen).toEqual([1]);
+    expect(outbox.bytes).toBe(frame(2, "d3", "paused").size + frame(3, "d999", "paused").size);
+    await clock.advance(6_000);
+    outbox.checkStuck();
+    expect(state.cuts).toBe(0);
+    for (let part = 2; part <= 10; part++) take(1);
+    expect(seen).toEqual(Array.from({ length: 10 }, () => 1));
+    take(100);
+    expect(seen.slice(10)).toEqual([2, 3]);
   });
 
   test("F220 for a slow one the newest progress replaces the one before, no state change is lost, order is kept", () => {

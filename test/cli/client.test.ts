@@ -86,9 +86,10 @@ test("watch goes on after a cut with Last-Event-ID, over split frames and commen
   const client = clientOf((request) => {
     asked.push(request.headers.get("last-event-id"));
     const second = event(8, "download", { previous_state: "queued", download: { id: "1" } });
+    const part = `event: snapshot\ndata: ${JSON.stringify({ seq: 7, more: true, downloads: [{ id: "0" }] })}\n\n`;
     const text =
       asked.length === 1
-        ? `: hello\n\n${event(7, "snapshot", { downloads: [{ id: "1" }] })}${second.slice(0, 20)}`
+        ? `: hello\n\n${part}${event(7, "snapshot", { downloads: [{ id: "1" }] })}${second.slice(0, 20)}`
         : `${second}${event(9, "removed", { id: "1", model_id: "m" })}`;
     const half = Math.floor(text.length / 2);
     const chunks = [text.slice(0, half), text.slice(half)];
@@ -111,7 +112,8 @@ test("watch goes on after a cut with Last-Event-ID, over split frames and commen
   }
   expect(asked).toEqual([null, "7"]);
   expect(events).toEqual([
-    { type: "snapshot", downloads: [{ id: "1" }] as never },
+    { type: "snapshot", more: true, downloads: [{ id: "0" }] as never },
+    { type: "snapshot", more: false, downloads: [{ id: "1" }] as never },
     { type: "download", previousState: "queued", download: { id: "1" } as never },
     { type: "removed", id: "1" },
   ]);

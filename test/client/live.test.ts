@@ -124,6 +124,20 @@ describe("watch", () => {
       }
   });
 
+  test.each(["websocket", "events"] as const)("F211 a long snapshot is one event over %s", async (way) => {
+    await using many = await serve({ apiKey: KEY });
+    const client = clientAt(many.base);
+    await client.settings.change({ paused: true });
+    const starts = Array.from({ length: 230 }, (_, i) =>
+      client.downloads.start({ url: `${origin.url("/m.bin")}?many-${i}`, model_id: `many-${i}` }),
+    );
+    const ids = (await Promise.all(starts)).map(({ id }) => id);
+    const events = await collect(client.watch({ transports: [way] }), () => true);
+    const [first] = events as (LiveEvent & { type: "snapshot" })[];
+    expect(first?.downloads.map(({ id }) => id).sort()).toEqual(ids.toSorted());
+    expect(first).not.toHaveProperty("more");
+  });
+
   test.each(["websocket", "events"] as const)(
     "R24 F218 a %s that is cut is made again and goes on where it was: nothing twice, no snapshot again",
     async (way) => {

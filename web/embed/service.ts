@@ -108,9 +108,13 @@ export class Service {
     const stream = new EventSource(`${BASE}v1/events${ticket && `?ticket=${ticket}`}`);
     const on = (type: string, take: (data: never) => void): void =>
       stream.addEventListener(type, ({ data }) => take(JSON.parse(data) as never));
-    on("snapshot", ({ downloads }: { downloads: Download[] }) => {
-      for (const download of downloads) this.#tell(download.id, download);
-      const seen = new Set(downloads.map(({ id }) => id));
+    const seen = new Set<string>();
+    on("snapshot", ({ downloads, more }: { downloads: Download[]; more?: boolean }) => {
+      for (const download of downloads) {
+        seen.add(download.id);
+        this.#tell(download.id, download);
+      }
+      if (more) return;
       void this.#ask([...this.#watchers.keys()].filter((id) => !seen.has(id)));
     });
     on("download", ({ download }: { download: Download }) => this.#tell(download.id, download));

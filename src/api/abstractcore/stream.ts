@@ -74,7 +74,6 @@ class Listener implements Reader, Sink<Message> {
   #leave: (() => void) | undefined;
   #unwatch: (() => void) | undefined;
   #downloadId = "none";
-  #seq = 0;
   #isOver = false;
 
   constructor(subject: Subject, seat: Seat) {
@@ -115,7 +114,7 @@ class Listener implements Reader, Sink<Message> {
       const text = `id: ${this.#downloadId}/${mark}\n${eventText(payload)}`;
       const id = isProgress ? this.#downloadId : null;
       if (isLast) this.#isOver = true;
-      this.#outbox.push({ id, seq: ++this.#seq, isProgress, text, bytes: utf8.encode(text) });
+      this.#outbox.push({ id, isProgress, size: text.length, bytes: utf8.encode(text) });
     }
     this.#endWhenOver();
   }

@@ -39,16 +39,13 @@ function envelope(items: readonly Snapshot[], summary: ReturnType<typeof summari
   };
 }
 
-/** The same with each queued one's place, in the order they will be taken. */
-export function withPlaces(all: readonly Snapshot[]): Snapshot[] {
+/** The same, each queued one with its place in the order they will be taken: written into them, for there may be many. */
+export function withPlaces(all: Snapshot[]): Snapshot[] {
   const queue = all
     .filter(({ state }) => state === "queued")
     .sort((a, b) => b.priority - a.priority || a.position - b.position);
-  const places = new Map(queue.map(({ id }, index) => [id, index + 1]));
-  return all.map((download) => {
-    const place = places.get(download.id);
-    return place === undefined ? download : { ...download, place };
-  });
+  for (const [index, download] of queue.entries()) download.place = index + 1;
+  return all;
 }
 
 /** Page size and cursor of a query; `invalid_request` for what is no page size (F156). */

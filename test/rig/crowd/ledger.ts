@@ -8,13 +8,14 @@ export interface Told {
   state: string;
   previous: string | null;
   priority: number;
-  /** Of a snapshot. */
+  /** Of a snapshot, with whether further parts follow. */
   downloads: readonly { id: string; state: string }[];
+  more: boolean;
 }
 
 const REMEMBERED = 4096;
-/** `{"type":"download","seq":` and its like: the number begins behind the third colon at the latest here. */
-const SEQ_WITHIN = 40;
+/** So much of a message holds its number and what it begins with: parts of a snapshot have one number. */
+const HEAD = 200;
 const SEQ = /^\{"type":"\w+","seq":(\d+)/;
 
 interface Wire {
@@ -24,29 +25,37 @@ interface Wire {
   previous_state?: string | null;
   download?: { id: string; state: string; priority: number };
   downloads?: { id: string; state: string }[];
+  more?: boolean;
 }
 
-/** Messages by number and length: all readers get the same bytes, so each is parsed once. */
+/** Messages by number, length and beginning: all readers get the same bytes, so each is parsed once. */
 export class Messages {
-  readonly #known = new Map<number, { length: number; told: Told }[]>();
+  readonly #known = new Map<number, { length: number; head: string; told: Told }[]>();
 
   read(bytes: Buffer, start: number, end: number): Told {
-    const seq = Number(
-      SEQ.exec(bytes.toString("latin1", start, Math.min(end, start + SEQ_WITHIN)))?.[1] ?? -1,
-    );
+    const head = bytes.toString("latin1", start, Math.min(end, start + HEAD));
+    const seq = Number(SEQ.exec(head)?.[1] ?? -1);
     const length = end - start;
     const same = seq < 0 ? undefined : this.#known.get(seq);
-    const known = same?.find((each) => each.length === length);
+    const known = same?.find((each) => each.length === length && each.head === head);
     if (known) return known.told;
     const told = toldBy(JSON.parse(bytes.toString("utf8", start, end)) as Wire);
-    if (same) same.push({ length, told });
-    else if (seq >= 0) this.#known.set(seq, [{ length, told }]);
+    if (same) same.push({ length, head, told });
+    else if (seq >= 0) this.#known.set(seq, [{ length, head, told }]);
     if (this.#known.size > REMEMBERED) this.#known.delete(this.#known.keys().next().value!);
     return told;
   }
 }
 
-function toldBy({ type = "", seq = -1, id, previous_state, download, downloads = [] }: Wire): Told {
+function toldBy({
+  type = "",
+  seq = -1,
+  id,
+  previous_state,
+  download,
+  downloads = [],
+  more = false,
+}: Wire): Told {
   return {
     type,
     seq,
@@ -55,13 +64,16 @@ function toldBy({ type = "", seq = -1, id, previous_state, download, downloads =
     previous: previous_state ?? null,
     priority: download?.priority ?? 0,
     downloads: downloads.map((each) => ({ id: each.id, state: each.state })),
+    more,
   };
 }
 
 /** What one reader knows; kept across its connections. */
 export class Ledger {
   seq = 0;
-  readonly states = new Map<string, string>();
+  states = new Map<string, string>();
+  /** The parts of a snapshot that have come so far. */
+  #parts = new Map<string, string>();
   frames = 0;
   heartbeats = 0;
   snapshots = 0;
@@ -72,6 +84,11 @@ export class Ledger {
   gaps = 0;
   /** The first thing that was not in order. */
   trouble = "";
+
+  /** A new connection: what was half told is told again. */
+  connected(): void {
+    this.#parts.clear();
+  }
 
   /** Counts from here. */
   begin(): void {
@@ -91,10 +108,12 @@ export class Ledger {
     else this.#download(told);
   }
 
-  #snapshot({ seq, downloads }: Told): void {
+  #snapshot({ seq, downloads, more }: Told): void {
+    for (const { id, state } of downloads) this.#parts.set(id, state);
+    if (more) return;
+    this.states = this.#parts;
+    this.#parts = new Map();
     this.snapshots++;
-    this.states.clear();
-    for (const { id, state } of downloads) this.states.set(id, state);
     this.seq = Math.max(seq, this.seq);
   }
 

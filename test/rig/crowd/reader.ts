@@ -72,6 +72,7 @@ export class Reader implements Hearer {
 
   #connect(): void {
     this.#wire = this.#newWire();
+    this.ledger.connected();
     this.connections++;
     Bun.connect({
       hostname: "127.0.0.1",
@@ -117,7 +118,8 @@ export class Reader implements Hearer {
     this.#around.noted(told);
     if (told.type === "ping") this.heartbeat();
     else this.ledger.take(told);
-    const isThere = told.type === "snapshot" || (told.type === "reply" && this.ledger.seq > 0);
+    const isThere =
+      (told.type === "snapshot" && !told.more) || (told.type === "reply" && this.ledger.seq > 0);
     if (isThere && !this.isOpen) this.#arrived();
   }
 

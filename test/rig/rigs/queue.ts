@@ -3,7 +3,8 @@ import { type Daemon, startDaemon } from "../../support/daemon.ts";
 import { startOrigin } from "../../support/origin.ts";
 import { tempDir } from "../../support/temp.ts";
 import { until } from "../../support/until.ts";
-import { descriptors, residentMib, timesOf } from "../gauge.ts";
+import { startCrowd } from "../crowd/index.ts";
+import { descriptors, Peak, residentMib, timesOf } from "../gauge.ts";
 import { AT_ONCE, claimTimes, fill, inLanes, listTimes } from "../queued.ts";
 import type { Figure, Rig, RigOptions } from "../rig.ts";
 
@@ -16,6 +17,8 @@ type Size = (typeof SIZES)["long"];
 const EQUAL_BYTES = 4 << 20;
 /** On a slow machine the queue is as long as it has become by then. */
 const FILL_MS = 4 * 60_000;
+/** Of each transport. */
+const READERS = 20;
 
 /** G25; F224, F153. */
 export const queue: Rig = {
@@ -47,6 +50,7 @@ async function filled({ isLong, say }: RigOptions, size: Size): Promise<Figure[]
   const { startMs, firstMs } = await timeStart(daemon);
   const memory = residentMib(daemon.pid);
   const lists = await listTimes(daemon, size.asked);
+  const read = await readByMany(daemon);
   const claims = await claimTimes(daemon, size.claims);
   const limits = (limit: number, bound: { atMost: number }): Partial<Figure> =>
     isLong || limit > 1000 ? bound : {};
@@ -62,10 +66,36 @@ async function filled({ isLong, say }: RigOptions, size: Size): Promise<Figure[]
       const bound = limits(0, { atMost: 20 });
       return { what: `${what}, p99`, value: quantile(times, 0.99), unit: "ms", ...bound };
     }),
+    ...read,
     { what: "claims watched", value: claims.length, atLeast: size.claims },
     { what: "from the end of one to the claim of the next, p50", value: quantile(claims, 0.5), unit: "ms" },
     { what: "from the end of one to the claim of the next, p99", value: quantile(claims, 0.99), unit: "ms" },
     { what: "memory at the end", value: residentMib(daemon.pid), unit: "MiB" },
+  ];
+}
+
+/** F211: a snapshot of the whole queue, for many at once, is there once and goes out in parts. */
+async function readByMany(daemon: Daemon): Promise<Figure[]> {
+  await using crowd = await startCrowd(Number(new URL(daemon.base).port));
+  const before = residentMib(daemon.pid);
+  using peak = new Peak(() => residentMib(daemon.pid), 20);
+  let isReading = true;
+  const opening = Promise.all([
+    crowd.ask("open", "streams", "sse", READERS),
+    crowd.ask("open", "sockets", "ws", READERS),
+  ]).finally(() => {
+    isReading = false;
+  });
+  const answers: number[] = [];
+  const begun = performance.now();
+  while (isReading) answers.push(...(await timesOf(1, () => daemon.must("GET", "/v1/downloads?limit=1"))));
+  await opening;
+  const seconds = (performance.now() - begun) / 1000;
+  return [
+    { what: "event streams and WebSockets opened at once, a snapshot of all for each", value: 2 * READERS },
+    { what: "until all had read it", value: seconds, unit: "s" },
+    { what: "memory more for all of them, at most", value: peak.most - before, unit: "MiB", atMost: 700 },
+    { what: "a page of the list meanwhile, slowest", value: Math.max(...answers), unit: "ms" },
   ];
 }
 
