@@ -166,15 +166,23 @@ async function trusted(attempt: Attempt, file: File, part: PartFile): Promise<Re
     .map((r) => ({ start: r.start, length: Math.min(r.length, part.initialLength - r.start) }))
     .filter((r) => r.length > 0);
   const bytes = union(receipts);
+  attempt.meter.bytes += bytes - file.bytes;
+  file.bytes = bytes;
   if (bytes < union(known)) {
     // What is gone must be forgotten for good: saved receipts only ever add to those that are there.
     await db.dropReceipts(file.id);
     if (receipts.length > 0) await db.saveWritten([{ fileId: file.id, receipts }], []);
+    attempt.warn(`${file.path}: ${lossOf(part)}`);
+    // Progress falls: whoever watches is told why.
+    await attempt.write({});
   }
-  attempt.meter.bytes += bytes - file.bytes;
-  file.bytes = bytes;
   return receipts;
 }
+
+const lossOf = ({ initialLength }: PartFile): string =>
+  initialLength === 0
+    ? "its partial file was gone, so it is fetched again from the beginning"
+    : `its partial file ended after ${initialLength} bytes, so the rest is fetched again`;
 
 /** Number of bytes covered by at least one range. */
 export function union(ranges: readonly Receipt[]): number {
@@ -214,7 +222,7 @@ function observe(attempt: Attempt, file: File, watch: FileJournal): TransferObse
       file.bytes = 0;
       attempt.verifying.delete(file.id);
       attempt.warn(`${file.path}: started again from the beginning (${reason})`);
-      if (attempt.row.state === "verifying") void attempt.write({ state: "downloading" }).catch(() => {});
+      void attempt.write(attempt.row.state === "verifying" ? { state: "downloading" } : {}).catch(() => {});
       reset = journal.reset(watch).then(
         () => true,
         (error) => {

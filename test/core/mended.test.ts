@@ -14,11 +14,11 @@ import { openProduct } from "../support/product.ts";
 import { tempDir } from "../support/temp.ts";
 import { codeOf, digest, MB, slowOrigin } from "./support.ts";
 
-for (const [what, damage] of [
-  ["deleted", (path: string) => unlinkSync(path)],
-  ["cut", (path: string) => truncateSync(path, MB)],
+for (const [what, damage, told] of [
+  ["deleted", (path: string) => unlinkSync(path), "its partial file was gone"],
+  ["cut", (path: string) => truncateSync(path, MB), `its partial file ended after ${MB} bytes`],
 ] as const)
-  test(`F87 F88 a partial file ${what} while paused is forgotten for good, also when the next run is interrupted`, async () => {
+  test(`F87 F88 a partial file ${what} while paused is told while it is fetched again, and forgotten for good, also when the next run is interrupted`, async () => {
     await using origin = await slowOrigin();
     await using product = await openProduct();
     const { download } = await product.downloads.start({ url: origin.url("/slow.gguf") });
@@ -27,7 +27,9 @@ for (const [what, damage] of [
     const part = readdirSync(product.models).find((name) => name.endsWith(".part")) as string;
     damage(`${product.models}/${part}`);
     await product.downloads.resume(download.id);
-    await product.reaches(download.id, "downloading");
+    const again = await product.reachesSuch(download.id, ({ warnings }) => `${warnings}`.includes(told));
+    expect(again.state).toBe("downloading");
+    expect(again.bytes).toBeLessThan(4 * MB);
     const sent = origin.sent("/slow.gguf");
     await origin.waitFor(() => origin.sent("/slow.gguf") > sent + MB / 2, "the next run's bytes");
     await product.downloads.pause(download.id);
