@@ -106,7 +106,7 @@ export interface Database {
   /** Forgets the files (and receipts) of a download, so that the next attempt resolves anew. */
   dropFiles(downloadId: string): Promise<void>;
 
-  /** Watermark of bytes written (good after a process death under the same boot) - unsynced, cheap. */
+  /** Watermark of bytes written (good after a process death under the same boot) - unsynced, cheap, and now and then left out. */
   saveWritten(
     batch: readonly FileReceipts[],
     progress: readonly { id: string; bytes: number; averageBps: number }[],

@@ -77,6 +77,7 @@ async function transferFile(
       attempt.verifying.delete(file.id);
       await part.close();
     }
+    if (!done && watch?.isBroken) await countLost(attempt, file);
     if (!done) await db.updateFile(file.id, { bytes: file.bytes, size: file.size });
     attempt.meter.moving.delete(file.id);
   }
@@ -183,6 +184,16 @@ const lossOf = ({ initialLength }: PartFile): string =>
   initialLength === 0
     ? "its partial file was gone, so it is fetched again from the beginning"
     : `its partial file ended after ${initialLength} bytes, so the rest is fetched again`;
+
+/** A sync has failed, so what it should have covered counts as lost: progress does not show it any longer (F85). */
+async function countLost(attempt: Attempt, file: File): Promise<void> {
+  const kept = union(await attempt.tools.db.receipts(file.id));
+  attempt.meter.bytes += kept - file.bytes;
+  file.bytes = kept;
+  attempt.warn(
+    `${file.path}: the disk did not keep what was written, so that is fetched again; check the disk`,
+  );
+}
 
 /** Number of bytes covered by at least one range. */
 export function union(ranges: readonly Receipt[]): number {

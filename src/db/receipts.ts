@@ -91,6 +91,8 @@ async function saveWritten(
   batch: readonly FileReceipts[],
   progress: readonly { id: string; bytes: number; averageBps: number }[],
 ): Promise<void> {
+  // The next durable ones have all of it.
+  if (store.holdsBack) return;
   await store.write(
     () => {
       save(store, ranges, "written", batch);
