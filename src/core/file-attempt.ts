@@ -65,7 +65,7 @@ async function transferFile(
     const path = await commitOrAdopt(attempt, file, target, part);
     done = true;
     journal.close(watch);
-    if (path === undefined) await db.dropReceipts(file.id);
+    if (path === undefined) await db.dropReceipts([file.id]);
     else await recordDone(attempt, file, path, result, watch.saved || receipts.length > 0);
   } finally {
     try {
@@ -154,7 +154,7 @@ async function recordDone(
   attempt.tools.journal.note(file.id, patch);
   if (hasReceipts) {
     await attempt.tools.journal.flush();
-    await attempt.tools.db.dropReceipts(file.id);
+    await attempt.tools.db.dropReceipts([file.id]);
   }
   if (!verified) attempt.warn(`${file.path}: nobody promised a digest, so the content is unverified`);
 }
@@ -171,7 +171,7 @@ async function trusted(attempt: Attempt, file: File, part: PartFile): Promise<Re
   file.bytes = bytes;
   if (bytes < union(known)) {
     // What is gone must be forgotten for good: saved receipts only ever add to those that are there.
-    await db.dropReceipts(file.id);
+    await db.dropReceipts([file.id]);
     if (receipts.length > 0) await db.saveWritten([{ fileId: file.id, receipts }], []);
     attempt.warn(`${file.path}: ${lossOf(part)}`);
     // Progress falls: whoever watches is told why.

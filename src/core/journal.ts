@@ -126,7 +126,7 @@ export class Journal {
     journal.generation++;
     // A flush under way may bring some of them once more; whether it succeeds is for its own caller.
     await this.#flushing?.catch(() => {});
-    await this.#db.dropReceipts(journal.fileId);
+    await this.#db.dropReceipts([journal.fileId]);
   }
 
   /** Brings the receipts to disk, durable ones included. */
@@ -213,7 +213,7 @@ export class Journal {
       this.#log.warn("could not sync a partial file", { file: journal.part.path, error: String(error) });
       journal.isBroken = true;
       journal.dirty.clear();
-      await this.#db.dropReceipts(journal.fileId);
+      await this.#db.dropReceipts([journal.fileId]);
       if (journal.durable) await this.#db.saveDurable([journal.durable]);
     } finally {
       journal.syncing = false;

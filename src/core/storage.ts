@@ -28,6 +28,8 @@ export interface PlanInput {
   ours?(path: TargetPath): Promise<boolean>;
   /** Only the names it has are asked for: none is kept for it. */
   lookOnly?: true;
+  /** Ends the planning of a long list; rejects with its reason. */
+  signal?: AbortSignal;
 }
 
 export interface Plan {
@@ -85,8 +87,8 @@ export interface Storage {
   commit(target: Target, part: PartFile): Promise<TargetPath>;
   /** After all files: refs and links of the hf-cache layout. */
   finish(input: PlanInput, plan: Plan): Promise<void>;
-  /** Removes the partial file and folders left empty by it. */
-  discard(target: Target): Promise<void>;
+  /** Removes the partial files and folders left empty by them. */
+  discard(targets: readonly Target[]): Promise<void>;
   /** Removes a finished file (through the layout's links) that lies inside a models directory of ours. */
   remove(path: TargetPath): Promise<void>;
   stat(path: TargetPath): Promise<StoredFile>;

@@ -134,7 +134,7 @@ describe("I2 durability", () => {
         ["update", () => db.update(row.id, {}, { state: "paused", intent: null })],
         ["saveSetting", () => db.saveSetting("a", 1)],
         ["saveDurable", () => db.saveDurable([{ fileId, receipts: [{ start: 0, length: 1 }] }])],
-        ["dropReceipts", () => db.dropReceipts(fileId)],
+        ["dropReceipts", () => db.dropReceipts([fileId])],
         ["updateFile", () => db.updateFile(fileId, { bytes: 1 })],
       ];
       for (const [name, act] of facts) {
