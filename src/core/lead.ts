@@ -87,6 +87,7 @@ function newFile(
     state: "pending" as const,
     target: null,
     validator: null,
+    partial: null,
     bytes: 0,
     error: null,
     completedAt: null,

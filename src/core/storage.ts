@@ -1,6 +1,6 @@
 /** What core asks of the room where bytes rest. */
 
-import type { Digest, Download, File, LayoutName, SourceRef } from "./download.ts";
+import type { Digest, Download, File, LayoutName, PartialMark, SourceRef } from "./download.ts";
 import type { TargetPath } from "./target-path.ts";
 
 export interface Target {
@@ -46,6 +46,8 @@ export interface PartFile {
   readonly path: TargetPath;
   /** Bytes on disk when it was opened. Never the resume state, only its upper bound (F88). */
   readonly initialLength: number;
+  /** As it is now on disk. */
+  mark?(): PartialMark;
   /** The file will have so many bytes in the end: room can be made for them ahead of the writes. */
   expect?(size: number): void;
   /** Writes all chunks at `position`, one after the other; loops over short writes (F81). */
