@@ -18,6 +18,7 @@ import { Engines } from "./engines.ts";
 import { DownloadError } from "./errors.ts";
 import type { Feed, Snapshot } from "./feed.ts";
 import { KeyedLock } from "./keyed-lock.ts";
+import { activeRows } from "./lingering.ts";
 import { listRemote } from "./listing.ts";
 import { allRows, pagesOf } from "./pages.ts";
 import type {
@@ -189,11 +190,8 @@ export class Downloads {
 
   /** Unfinished ones and finished ones that still linger (A7), oldest first. */
   async active(lingerMs = this.#options.lingerMs): Promise<Snapshot[]> {
-    const unfinished = await this.#all({ states: UNFINISHED });
-    const endedAfter = this.#tools.clock.now() - lingerMs;
-    const lingering =
-      lingerMs > 0 ? await this.#all({ states: ["completed", "failed", "cancelled"], endedAfter }) : [];
-    const rows = [...unfinished, ...lingering].sort((a, b) => a.createdAt - b.createdAt);
+    const { db, clock } = this.#tools;
+    const rows = await activeRows(db, lingerMs, clock.now());
     return rows.map((row) => this.#board.snapshot(row));
   }
 

@@ -34,6 +34,18 @@ test.each([
   expect(origin.requests("/m.bin").length).toBeLessThan(10);
 });
 
+test("F111 A7 what has ended is no longer listed as just ended because the clock was set back", async () => {
+  await using origin = await startOrigin({ resources: [{ path: "/m.bin", seed: 1, size: MB }] });
+  const { set, clock } = settableClock();
+  await using product = await openProduct({ clock });
+  const { download } = await product.downloads.start({ url: origin.url("/m.bin") });
+  await product.reaches(download.id, "completed");
+  const listed = async () => (await product.downloads.active(60_000)).length;
+  expect(await listed()).toBe(1);
+  set.by = -2 * HOUR;
+  expect(await listed()).toBe(0);
+});
+
 test("F111 a clock that is set forward while bytes move costs neither the download nor a wrong figure", async () => {
   await using origin = await startOrigin({
     resources: [{ path: "/m.bin", seed: 1, size: 4 * MB }],
