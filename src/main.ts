@@ -19,6 +19,7 @@ import type { SettingsPatch } from "./core/settings.ts";
 import { beginStartup, judgeStartup, type StartupEntry } from "./core/startup.ts";
 import { backupDatabase } from "./db/backup.ts";
 import { openDatabase } from "./db/index.ts";
+import { forbidDumps } from "./dumps.ts";
 import { createRuntimes } from "./engines/index.ts";
 import { createHttp } from "./http/index.ts";
 import { mostDescriptors, roomForReaders } from "./limits.ts";
@@ -36,6 +37,7 @@ const USER_AGENT = `modelhaul/${VERSION}`;
 
 /** Opens the product on its data directory. Rejects with DownloadError `locked` when another process owns it. */
 async function openService(config: Config, options: OpenOptions = {}): Promise<Service> {
+  forbidDumps();
   const log = createLog({
     level: config.logLevel,
     format: config.logFormat,

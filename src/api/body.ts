@@ -18,9 +18,13 @@ const tooLarge = () =>
   });
 
 const tooSlow = (limitMs: number) =>
-  new Problem("request_timeout", `The request body was not complete within ${limitMs / 1000} s`, {
-    headers: { Connection: "close" },
-  });
+  new Problem(
+    "request_timeout",
+    `The request body was not complete within ${limitMs / 1000} s; send all of it at once`,
+    {
+      headers: { Connection: "close" },
+    },
+  );
 
 /**
  * The JSON body of a request, or undefined when it has none. An empty body is good with `Content-Type:

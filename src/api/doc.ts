@@ -42,7 +42,6 @@ const ERRORS: Record<number, string> = {
 const ALWAYS = [400, 401, 403, 421, 429, 500];
 /** What the database may, on any route that asks it (busy, or on a disk that is full or gone). */
 const STORED = [503, 507];
-/** `409` is also a database that another program holds. */
 const CHANGES = [408, 409, 413, 415];
 
 export interface Answer {

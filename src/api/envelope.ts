@@ -2,7 +2,7 @@ import { DownloadError, type ErrorCode } from "../core/errors.ts";
 import { isBelow } from "./path.ts";
 import type { Problem } from "./problem.ts";
 import { json } from "./reply.ts";
-import { STATUS } from "./status.ts";
+import { retryAfter, STATUS } from "./status.ts";
 
 /** The kolosal error object: R91, exactly these four keys. */
 export interface ErrorBody {
@@ -48,15 +48,12 @@ function fromCore(error: DownloadError): Refusal {
   if (code === "internal") return internal();
   const status = STATUS[code];
   const message = status >= 500 ? `Server error: ${error.message}` : error.message;
-  const headers: Record<string, string> = {};
-  if (error.retryAfterMs !== undefined) headers["Retry-After"] = String(Math.ceil(error.retryAfterMs / 1000));
-  else if (code === "overloaded") headers["Retry-After"] = "1";
   // The core speaks of downloads and engines alike; this family has a code of its own for the latter.
   const isEngineId = code === "model_id_conflict" && error.param?.endsWith("engine_id") === true;
   const shown = isEngineId ? "engine_id_exists" : WITHOUT_CODE.has(code) ? null : code;
   return {
     status,
-    headers,
+    headers: retryAfter(error),
     error: { message, type: typeOf(status), param: error.param ?? null, code: shown },
   };
 }

@@ -1,8 +1,8 @@
-import type { ErrorCode } from "../core/errors.ts";
+import type { DownloadError, ErrorCode } from "../core/errors.ts";
 
 /**
  * HTTP status of each error a verb can end in at once. 401 is kept for our own key: a hub that wants a token is 403.
- * 502 and 504 speak of the hub or server asked for, 507 of the disk here.
+ * 502 and 504 speak of the hub or server asked for, 507 of the disk here, 503 of what is over soon (F102).
  */
 export const STATUS: Record<ErrorCode, number> = {
   invalid_request: 400,
@@ -49,7 +49,13 @@ export const STATUS: Record<ErrorCode, number> = {
   io: 507,
   file_too_big: 507,
   tampered: 409,
-  locked: 409,
+  locked: 503,
   engine_failed: 500,
   internal: 500,
 };
+
+/** When to ask again, where that helps. */
+export function retryAfter({ code, retryAfterMs }: DownloadError): Record<string, string> {
+  if (retryAfterMs !== undefined) return { "Retry-After": String(Math.ceil(retryAfterMs / 1000)) };
+  return STATUS[code] === 503 ? { "Retry-After": "1" } : {};
+}

@@ -14,6 +14,7 @@ export async function adoptPresent(attempt: Attempt): Promise<string[]> {
   const isNewSet = attempt.files.length > 1 && attempt.files.every(({ target }) => target === null);
   // The small ones tell soonest that this is not the place.
   for (const file of attempt.files.toSorted((a, b) => (a.size ?? 0) - (b.size ?? 0))) {
+    attempt.signal.throwIfAborted();
     const target = attempt.plan.targets.get(file.id);
     if (!target) continue;
     const present = attempt.plan.present?.get(file.id);
@@ -54,7 +55,7 @@ export async function adoptFile(attempt: Attempt, file: File, target: Target): P
   const ours = stored.exists && (await proofOf(attempt, file, target.path, stored.size));
   if (!ours) return false;
   // A kill between the two names of one file leaves the partial one behind.
-  await attempt.tools.storage.discard(target);
+  await attempt.tools.storage.discard([target]);
   await markDone(attempt, file, target.path, ours.computed);
   return true;
 }
@@ -132,7 +133,7 @@ async function markDone(
     error,
     completedAt,
   });
-  await attempt.tools.db.dropReceipts(file.id);
+  await attempt.tools.db.dropReceipts([file.id]);
 }
 
 /** A finished file that somebody has taken away is fetched again. */
@@ -161,12 +162,14 @@ export async function reuseEarlier(attempt: Attempt, listed: readonly ManifestFi
     listed.flatMap((f) => (f.etag !== undefined && f.digest === null ? [[f.path, f.etag]] : [])),
   );
   if (marked.size === 0 && attempt.row.source.behind === undefined) return;
+  const ours = new Map(attempt.files.map((file) => [file.path, file]));
   for (const earlier of await newestOf(attempt)) {
     for (const known of await db.files(earlier.id)) {
-      const file = attempt.files.find((f) => f.path === known.path && f.state !== "done");
+      const file = ours.get(known.path);
       const marker = marked.get(known.path);
       const unchanged = marker !== undefined && known.validator?.etag === marker && known.size === file?.size;
-      if (!file || !(unchanged || isAwaited(attempt, earlier, known, file))) continue;
+      if (!file || file.state === "done" || !(unchanged || isAwaited(attempt, earlier, known, file)))
+        continue;
       if (known.state !== "done" || known.target === null || isDamaged(known)) continue;
       const stored = await storage.stat(known.target);
       if (stored.exists && stored.size === known.size)

@@ -98,7 +98,7 @@ export interface Database {
   filesByTarget(path: TargetPath): Promise<File[]>;
   /** Finished files that lie on our disk, for `GET /v1/files`. */
   doneFiles(page: PageRequest): Promise<Page<File>>;
-  /** The same for many files in one transaction; not synced, a crash repeats what it lost. */
+  /** The same for many files, a thousand in one transaction; not synced, a crash repeats what it lost. */
   updateFiles(
     patches: readonly { id: number; patch: Partial<Omit<File, "id" | "downloadId" | "path">> }[],
   ): Promise<void>;
@@ -106,7 +106,7 @@ export interface Database {
   /** Forgets the files (and receipts) of a download, so that the next attempt resolves anew. */
   dropFiles(downloadId: string): Promise<void>;
 
-  /** Watermark of bytes written (good after a process death under the same boot) - unsynced, cheap. */
+  /** Watermark of bytes written (good after a process death under the same boot) - unsynced, cheap, and now and then left out. */
   saveWritten(
     batch: readonly FileReceipts[],
     progress: readonly { id: string; bytes: number; averageBps: number }[],
@@ -115,7 +115,7 @@ export interface Database {
   saveDurable(batch: readonly FileReceipts[]): Promise<void>;
   /** Receipts to trust now: written ones when the machine has not been restarted since, else durable ones. */
   receipts(fileId: number): Promise<Receipt[]>;
-  dropReceipts(fileId: number): Promise<void>;
+  dropReceipts(fileIds: readonly number[]): Promise<void>;
 
   setting(key: string): Promise<unknown>;
   saveSetting(key: string, value: unknown): Promise<void>;

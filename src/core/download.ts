@@ -202,9 +202,18 @@ export interface File {
   /** Absolute path of the final name, once planned. */
   target: TargetPath | null;
   validator: Validator | null;
+  /** Its partial file as the last orderly attempt has left it; null while it is written to, and after a crash. */
+  partial: PartialMark | null;
   bytes: number;
   error: { code: ErrorCode; message: string } | null;
   completedAt: number | null;
+}
+
+/** What changes when somebody writes to a file. */
+export interface PartialMark {
+  size: number;
+  /** Epoch milliseconds, with all digits the file system has. */
+  modifiedAt: number;
 }
 
 /** Bytes [start, start + length) of a file have been written. Ranges may touch or overlap; their union counts. */

@@ -18,8 +18,9 @@ import { Engines } from "./engines.ts";
 import { DownloadError } from "./errors.ts";
 import type { Feed, Snapshot } from "./feed.ts";
 import { KeyedLock } from "./keyed-lock.ts";
+import { activeOnes } from "./lingering.ts";
 import { listRemote } from "./listing.ts";
-import { allRows, eachOnce, pagesOf } from "./pages.ts";
+import { allRows, pagesOf } from "./pages.ts";
 import type {
   DownloadFilter,
   KindCount,
@@ -189,11 +190,8 @@ export class Downloads {
 
   /** Unfinished ones and finished ones that still linger (A7), oldest first. */
   async active(lingerMs = this.#options.lingerMs): Promise<Snapshot[]> {
-    const filters: DownloadFilter[] = [{ states: UNFINISHED }];
-    const endedAfter = this.#tools.clock.now() - lingerMs;
-    if (lingerMs > 0) filters.push({ states: ["completed", "failed", "cancelled"], endedAfter });
-    const shown = await eachOnce(this.#tools.db, filters, (row) => this.#board.snapshot(row));
-    return shown.sort((a, b) => a.createdAt - b.createdAt);
+    const { db, clock } = this.#tools;
+    return activeOnes(db, lingerMs, clock.now(), (row) => this.#board.snapshot(row));
   }
 
   async files(id: string): Promise<File[]> {

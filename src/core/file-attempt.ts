@@ -1,6 +1,6 @@
 import { adoptFile } from "./adopt.ts";
 import type { Attempt } from "./attempt.ts";
-import type { File, Receipt } from "./download.ts";
+import type { File, PartialMark, Receipt } from "./download.ts";
 import { DownloadError, toDownloadError } from "./errors.ts";
 import type { FileJournal } from "./journal.ts";
 import type { PartFile, Target, TransferJob, TransferObserver, TransferResult } from "./ports.ts";
@@ -50,6 +50,7 @@ async function transferFile(
   let watch: FileJournal | undefined;
   let observer: TransferObserver | undefined;
   let done = false;
+  let left: PartialMark | null = null;
   try {
     const receipts = await trusted(attempt, file, part);
     watch = journal.open(file.id, part, receipts, file.size);
@@ -65,7 +66,7 @@ async function transferFile(
     const path = await commitOrAdopt(attempt, file, target, part);
     done = true;
     journal.close(watch);
-    if (path === undefined) await db.dropReceipts(file.id);
+    if (path === undefined) await db.dropReceipts([file.id]);
     else await recordDone(attempt, file, path, result, watch.saved || receipts.length > 0);
   } finally {
     try {
@@ -75,9 +76,11 @@ async function transferFile(
       if (watch) journal.close(watch);
       observer?.connections(0);
       attempt.verifying.delete(file.id);
+      if (!done) left = part.mark?.() ?? null;
       await part.close();
     }
-    if (!done) await db.updateFile(file.id, { bytes: file.bytes, size: file.size });
+    if (!done && watch?.isBroken) await countLost(attempt, file);
+    if (!done) await db.updateFile(file.id, { bytes: file.bytes, size: file.size, partial: left });
     attempt.meter.moving.delete(file.id);
   }
 }
@@ -153,27 +156,64 @@ async function recordDone(
   attempt.tools.journal.note(file.id, patch);
   if (hasReceipts) {
     await attempt.tools.journal.flush();
-    await attempt.tools.db.dropReceipts(file.id);
+    await attempt.tools.db.dropReceipts([file.id]);
   }
   if (!verified) attempt.warn(`${file.path}: nobody promised a digest, so the content is unverified`);
 }
 
-/** Receipts that are covered by bytes on disk; a partial file that was deleted or cut counts only as far as it exists (F87, F88). */
+/**
+ * Receipts that are covered by bytes on disk; a partial file that was deleted or cut counts only as far as it exists (F87,
+ * F88). One that somebody has written to counts where a promised digest tells in the end whether it is right, and not at
+ * all where nothing would (F89).
+ */
 async function trusted(attempt: Attempt, file: File, part: PartFile): Promise<Receipt[]> {
   const { db } = attempt.tools;
   const known = await db.receipts(file.id);
-  const receipts = known
+  const isAltered = known.length > 0 && file.digest === null && wasAltered(file, part);
+  const receipts = (isAltered ? [] : known)
     .map((r) => ({ start: r.start, length: Math.min(r.length, part.initialLength - r.start) }))
     .filter((r) => r.length > 0);
   const bytes = union(receipts);
-  if (bytes < union(known)) {
-    // What is gone must be forgotten for good: saved receipts only ever add to those that are there.
-    await db.dropReceipts(file.id);
-    if (receipts.length > 0) await db.saveWritten([{ fileId: file.id, receipts }], []);
-  }
   attempt.meter.bytes += bytes - file.bytes;
   file.bytes = bytes;
+  if (bytes < union(known)) {
+    // What is gone must be forgotten for good: saved receipts only ever add to those that are there.
+    await db.dropReceipts([file.id]);
+    if (receipts.length > 0) await db.saveWritten([{ fileId: file.id, receipts }], []);
+    attempt.warn(`${file.path}: ${isAltered ? ALTERED : lossOf(part)}`);
+    // Progress falls: whoever watches is told why.
+    await attempt.write({});
+  }
+  // From now on it changes, and a crash leaves no word on how.
+  if (file.partial !== null) await db.updateFile(file.id, { partial: null });
+  file.partial = null;
   return receipts;
+}
+
+/** Some file systems keep the time of a write to two seconds, once it has left the memory. */
+const MTIME_STEP_MS = 2000;
+
+function wasAltered({ partial }: File, part: PartFile): boolean {
+  const now = part.mark?.();
+  if (partial === null || now === undefined || now.size < partial.size) return false;
+  return now.size > partial.size || Math.abs(now.modifiedAt - partial.modifiedAt) > MTIME_STEP_MS;
+}
+
+const ALTERED =
+  "its partial file was changed by somebody else, and nobody promised a digest, so it is fetched again from the beginning";
+const lossOf = ({ initialLength }: PartFile): string =>
+  initialLength === 0
+    ? "its partial file was gone, so it is fetched again from the beginning"
+    : `its partial file ended after ${initialLength} bytes, so the rest is fetched again`;
+
+/** A sync has failed, so what it should have covered counts as lost: progress does not show it any longer (F85). */
+async function countLost(attempt: Attempt, file: File): Promise<void> {
+  const kept = union(await attempt.tools.db.receipts(file.id));
+  attempt.meter.bytes += kept - file.bytes;
+  file.bytes = kept;
+  attempt.warn(
+    `${file.path}: the disk did not keep what was written, so that is fetched again; check the disk`,
+  );
 }
 
 /** Number of bytes covered by at least one range. */
@@ -214,7 +254,7 @@ function observe(attempt: Attempt, file: File, watch: FileJournal): TransferObse
       file.bytes = 0;
       attempt.verifying.delete(file.id);
       attempt.warn(`${file.path}: started again from the beginning (${reason})`);
-      if (attempt.row.state === "verifying") void attempt.write({ state: "downloading" }).catch(() => {});
+      void attempt.write(attempt.row.state === "verifying" ? { state: "downloading" } : {}).catch(() => {});
       reset = journal.reset(watch).then(
         () => true,
         (error) => {

@@ -30,6 +30,8 @@ export class FileJournal {
   brief = false;
   /** Some receipts have been saved, so there is something to forget at the end. */
   saved = false;
+  /** A sync has failed: only what is in the database may be trusted (F85). */
+  isBroken = false;
   /** What the last successful sync vouches for. */
   durable: FileReceipts | undefined;
   readonly ranges = new Map<number, number>();
@@ -124,7 +126,7 @@ export class Journal {
     journal.generation++;
     // A flush under way may bring some of them once more; whether it succeeds is for its own caller.
     await this.#flushing?.catch(() => {});
-    await this.#db.dropReceipts(journal.fileId);
+    await this.#db.dropReceipts([journal.fileId]);
   }
 
   /** Brings the receipts to disk, durable ones included. */
@@ -209,8 +211,9 @@ export class Journal {
       await this.#db.saveDurable([receipts]);
     } catch (error) {
       this.#log.warn("could not sync a partial file", { file: journal.part.path, error: String(error) });
+      journal.isBroken = true;
       journal.dirty.clear();
-      await this.#db.dropReceipts(journal.fileId);
+      await this.#db.dropReceipts([journal.fileId]);
       if (journal.durable) await this.#db.saveDurable([journal.durable]);
     } finally {
       journal.syncing = false;

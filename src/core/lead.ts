@@ -37,9 +37,10 @@ export async function runAttempt(attempt: Attempt): Promise<void> {
 }
 
 /** After a crash the receipts know more than the rows: progress must not fall to what was there at the last orderly end. */
-async function countArrived({ files, tools }: Attempt): Promise<void> {
+async function countArrived({ files, tools, signal }: Attempt): Promise<void> {
   for (const file of files) {
     if (file.state !== "pending" || file.target === null || file.validator === null) continue;
+    signal.throwIfAborted();
     file.bytes = (await tools.db.receipts(file.id)).reduce((sum, { length }) => sum + length, 0);
   }
 }
@@ -86,6 +87,7 @@ function newFile(
     state: "pending" as const,
     target: null,
     validator: null,
+    partial: null,
     bytes: 0,
     error: null,
     completedAt: null,
@@ -112,6 +114,7 @@ async function chooseNames(attempt: Attempt): Promise<PlanInput> {
     files: attempt.files,
     taken: async (path) => foreign.has(path) || (await belongsToAnother(attempt, path)),
     ours: (path) => wasBrought(attempt, path),
+    signal: attempt.signal,
   };
   for (;;) {
     attempt.plan = await storage.plan(input);

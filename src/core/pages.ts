@@ -1,3 +1,4 @@
+import { othersTurn } from "./batches.ts";
 import type { Download } from "./download.ts";
 import type { Database, DownloadFilter } from "./ports.ts";
 
@@ -13,7 +14,7 @@ export async function* pagesOf(
     const page = await db.list(filter, { limit: PAGE, ...(cursor ? { cursor } : {}) });
     yield page.items;
     cursor = page.nextCursor;
-    if (cursor) await new Promise((resolve) => setImmediate(resolve));
+    if (cursor) await othersTurn();
   } while (cursor);
 }
 

@@ -5,6 +5,7 @@ import { DownloadError } from "./errors.ts";
 import { runAttempt } from "./lead.ts";
 import type { Meter } from "./meter.ts";
 import type { Clock, DownloadPatch } from "./ports.ts";
+import { SetBack } from "./set-back.ts";
 import type { Settings } from "./settings.ts";
 import { type AttemptResult, discardPartials, Interruption, settle } from "./settle.ts";
 import { Turns } from "./turns.ts";
@@ -35,6 +36,7 @@ export class Runner {
   readonly #running = new Map<string, Running>();
   readonly #turns = new Turns();
   readonly #timers: Timer[] = [];
+  readonly #setBack: SetBack;
   #due: Timer | undefined;
   #pumping: Promise<void> | undefined;
   #again = false;
@@ -44,6 +46,7 @@ export class Runner {
     this.#tools = tools;
     this.#board = board;
     this.#settings = settings;
+    this.#setBack = new SetBack(tools.clock);
   }
 
   /** Takes back what an earlier process left running, honours its unfinished wishes, and starts working. */
@@ -138,6 +141,7 @@ export class Runner {
     const { clock, db, log } = this.#tools;
     let now = clock.now();
     try {
+      await this.#setBack.mend(this.#board);
       while (this.#again && !this.#stopped) {
         this.#again = false;
         while (

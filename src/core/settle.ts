@@ -177,9 +177,6 @@ async function removePartials(
   const download = { id, modelId, source, layout, commit };
   const taken = async () => false;
   const plan = await tools.storage.plan({ download, repo, files, taken, lookOnly: true });
-  for (const file of partial) {
-    const target = plan.targets.get(file.id);
-    if (target) await tools.storage.discard(target);
-    await tools.db.dropReceipts(file.id);
-  }
+  await tools.storage.discard(partial.flatMap(({ id }) => plan.targets.get(id) ?? []));
+  await tools.db.dropReceipts(partial.map(({ id }) => id));
 }

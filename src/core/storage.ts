@@ -1,6 +1,6 @@
 /** What core asks of the room where bytes rest. */
 
-import type { Digest, Download, File, LayoutName, SourceRef } from "./download.ts";
+import type { Digest, Download, File, LayoutName, PartialMark, SourceRef } from "./download.ts";
 import type { TargetPath } from "./target-path.ts";
 
 export interface Target {
@@ -28,6 +28,8 @@ export interface PlanInput {
   ours?(path: TargetPath): Promise<boolean>;
   /** Only the names it has are asked for: none is kept for it. */
   lookOnly?: true;
+  /** Ends the planning of a long list; rejects with its reason. */
+  signal?: AbortSignal;
 }
 
 export interface Plan {
@@ -44,6 +46,8 @@ export interface PartFile {
   readonly path: TargetPath;
   /** Bytes on disk when it was opened. Never the resume state, only its upper bound (F88). */
   readonly initialLength: number;
+  /** As it is now on disk. */
+  mark?(): PartialMark;
   /** The file will have so many bytes in the end: room can be made for them ahead of the writes. */
   expect?(size: number): void;
   /** Writes all chunks at `position`, one after the other; loops over short writes (F81). */
@@ -85,8 +89,8 @@ export interface Storage {
   commit(target: Target, part: PartFile): Promise<TargetPath>;
   /** After all files: refs and links of the hf-cache layout. */
   finish(input: PlanInput, plan: Plan): Promise<void>;
-  /** Removes the partial file and folders left empty by it. */
-  discard(target: Target): Promise<void>;
+  /** Removes the partial files and folders left empty by them. */
+  discard(targets: readonly Target[]): Promise<void>;
   /** Removes a finished file (through the layout's links) that lies inside a models directory of ours. */
   remove(path: TargetPath): Promise<void>;
   stat(path: TargetPath): Promise<StoredFile>;

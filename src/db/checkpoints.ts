@@ -5,6 +5,8 @@ import type { Log } from "../core/ports.ts";
 const COMMITS = 1000;
 /** The log shrinks to this when it starts over. */
 const LOG_BYTES = 32 * 1024 * 1024;
+/** What it may grow to while a reader keeps it from starting over: then only what has been promised is written. */
+const MOST_LOG_BYTES = 2 * LOG_BYTES;
 /** Where the worker cannot do it, SQLite does it itself, on the thread of whoever commits, at this many pages. */
 const OWN_PAGES = 1000;
 const BACKSTOP_PAGES = 16_384;
@@ -24,6 +26,8 @@ export class Checkpoints {
   #running: Promise<void> | undefined;
   /** The last one was kept from it, by a reader that stays, say. */
   #stuck = false;
+  /** That the log cannot start over has been told. */
+  #isTold = false;
 
   constructor(db: Sqlite, path: string, shared: boolean, log: Log) {
     this.#db = db;
@@ -47,6 +51,22 @@ export class Checkpoints {
     return this.#commits >= COMMITS && !this.#stuck ? this.#running : undefined;
   }
 
+  /**
+   * Whether what may be lost in a crash is better not written: another program has been reading for so long that the log
+   * has outgrown its bounds (F231). `logBytes` is asked when that may be. Counts as a commit, so that it is tried again.
+   */
+  holdsBack(logBytes: () => number): boolean {
+    if (!this.#stuck || logBytes() < MOST_LOG_BYTES) return false;
+    if (!this.#isTold)
+      this.#log.warn(
+        "The log of the database cannot be cut back, because another program has been reading the database for long: progress is recorded every few seconds only until it has ended.",
+        { log: `${this.#path}-wal` },
+      );
+    this.#isTold = true;
+    this.committed();
+    return true;
+  }
+
   /** Starts one in the background, unless one is under way. */
   begin(): void {
     if (!this.#shared || this.#running) return;
@@ -55,6 +75,7 @@ export class Checkpoints {
       .then(
         () => {
           this.#stuck = false;
+          this.#isTold = false;
         },
         (error) => {
           this.#stuck = true;
@@ -91,7 +112,7 @@ export class Checkpoints {
       this.#log.warn("checkpoints run on the main thread", { error: event.message });
       reject(new Error(event.message));
     };
-    worker.postMessage({ path: this.#path });
+    worker.postMessage({ path: this.#path, size: LOG_BYTES });
     try {
       await promise;
     } finally {

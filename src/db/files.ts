@@ -1,3 +1,4 @@
+import { BATCH, inBatches, othersTurn } from "../core/batches.ts";
 import type { Database } from "../core/database.ts";
 import type { File } from "../core/download.ts";
 import type { TargetPath } from "../core/target-path.ts";
@@ -14,17 +15,17 @@ const SELECT = `SELECT ${FILE.columns} FROM files`;
 export function files(store: Store, ranges: Ranges) {
   return {
     putFiles: (downloadId, list) => store.write(() => putFiles(store, ranges, downloadId, list)),
-    files: (downloadId) =>
-      store.read(() => select(store, `${SELECT} WHERE download_id = ? ORDER BY id`, downloadId)),
+    files: (downloadId) => all(store, downloadId),
     file: (id) => store.read(() => select(store, `${SELECT} WHERE id = ?`, id)[0]),
     updateFile: (id, patch) => store.write(() => updateFile(store, id, patch)),
-    updateFiles: (patches) =>
-      store.write(
-        () => {
-          for (const { id, patch } of patches) patchFile(store, id, patch);
-        },
-        { sync: false },
-      ),
+    updateFiles: async (patches) => {
+      for await (const some of inBatches(patches)) {
+        const work = () => {
+          for (const { id, patch } of some) patchFile(store, id, patch);
+        };
+        await store.write(work, { sync: false });
+      }
+    },
     filesByTarget: (path) => store.read(() => filesByTarget(store, path)),
     deleteFile: async (id) => {
       await store.write(() => store.run("DELETE FROM files WHERE id = ?", id));
@@ -36,6 +37,18 @@ export function files(store: Store, ranges: Ranges) {
 
 function select(store: Store, sql: string, ...values: (string | number)[]): File[] {
   return store.all<Row>(sql, ...values).map((row) => FILE.decode(row));
+}
+
+/** The files of a download in the order they came in, read along the index of their paths. */
+async function all(store: Store, downloadId: string): Promise<File[]> {
+  const sql = `${SELECT} WHERE download_id = ? AND path > ? ORDER BY path LIMIT ${BATCH}`;
+  const found: File[] = [];
+  for (;;) {
+    const page = await store.read(() => select(store, sql, downloadId, found.at(-1)?.path ?? ""));
+    found.push(...page);
+    if (page.length < BATCH) return found.sort((a, b) => a.id - b.id);
+    await othersTurn();
+  }
 }
 
 /** Makes `list` the files of the download. One that is known by its path keeps its id, and so its receipts. */
@@ -65,8 +78,8 @@ function upsert(store: Store, file: Omit<File, "id">): File {
   const columns = fields.map((f) => f.column);
   const sql = `INSERT INTO files (${columns.join(", ")}) VALUES (${columns.map(() => "?").join(", ")})
     ON CONFLICT (download_id, path) DO UPDATE SET ${columns.map((c) => `${c} = excluded.${c}`).join(", ")}
-    RETURNING ${FILE.columns}`;
-  return FILE.decode(store.get<Row>(sql, ...fields.map((f) => f.value))!);
+    RETURNING id`;
+  return { ...file, ...store.get<Pick<File, "id">>(sql, ...fields.map((f) => f.value))! };
 }
 
 function updateFile(store: Store, id: number, patch: FilePatch): File | undefined {

@@ -15,6 +15,10 @@ const UNFINISHED_KINDS = `CREATE INDEX downloads_unfinished ON downloads (type, 
 const FILE_CHECKED =
   "ALTER TABLE files ADD COLUMN checked TEXT CHECK (checked IS NULL OR json_extract(checked, '$.at') IS NOT NULL)";
 
+/** How the partial file was left, so that a change by somebody else is noticed. */
+const FILE_PARTIAL =
+  "ALTER TABLE files ADD COLUMN partial TEXT CHECK (partial IS NULL OR json_extract(partial, '$.size') IS NOT NULL)";
+
 type Step = string | ((db: Sqlite) => void);
 
 /** Schema versions, oldest first; `user_version` is how many of them a database has been through. Only ever append. */
@@ -26,6 +30,7 @@ export const STEPS: readonly Step[] = [
   step5,
   UNFINISHED_KINDS,
   FILE_CHECKED,
+  FILE_PARTIAL,
 ];
 
 export function versionOf(db: Sqlite): number {

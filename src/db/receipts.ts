@@ -40,10 +40,14 @@ export function receipts(store: Store, ranges: Ranges) {
     saveWritten: (batch, progress) => saveWritten(store, ranges, batch, progress),
     saveDurable: (batch) => store.write(() => save(store, ranges, "durable", batch)),
     receipts: (fileId) => store.read(() => union(trusted(store, fileId))),
-    dropReceipts: async (fileId) => {
-      ranges.forget(fileId);
-      await store.write(() => store.run("DELETE FROM receipts WHERE file_id = ?", fileId));
-      ranges.forget(fileId);
+    dropReceipts: async (fileIds) => {
+      const forget = () => {
+        for (const id of fileIds) ranges.forget(id);
+      };
+      const sql = "DELETE FROM receipts WHERE file_id IN (SELECT value FROM json_each(?))";
+      forget();
+      await store.write(() => store.run(sql, JSON.stringify(fileIds)));
+      forget();
     },
   } satisfies Partial<Database>;
 }
@@ -91,6 +95,8 @@ async function saveWritten(
   batch: readonly FileReceipts[],
   progress: readonly { id: string; bytes: number; averageBps: number }[],
 ): Promise<void> {
+  // The next durable ones have all of it.
+  if (store.holdsBack) return;
   await store.write(
     () => {
       save(store, ranges, "written", batch);

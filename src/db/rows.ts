@@ -120,6 +120,7 @@ export const FILE = new Codec<File>({
   state: "text",
   target: "target",
   validator: "json",
+  partial: "json",
   bytes: "int",
   error: "json",
   completedAt: "int",

@@ -48,6 +48,7 @@ export class Store {
   readonly #db: Sqlite;
   readonly #dataDir: string;
   readonly #wal: number;
+  readonly #walPath: string;
   readonly #statements = new Map<string, Statement>();
   readonly #checkpoints: Checkpoints;
   readonly #sync: GroupSync;
@@ -65,7 +66,8 @@ export class Store {
     this.#reserve = reserve;
     this.#checkpoints = new Checkpoints(db, path, shared, log);
     // A descriptor of our own, to sync by; SQLite keeps no lock on this file that closing it would drop.
-    const wal = calls.openSync(`${path}-wal`, "r+");
+    this.#walPath = `${path}-wal`;
+    const wal = calls.openSync(this.#walPath, "r+");
     this.#wal = wal;
     this.#sync = new GroupSync(
       () =>
@@ -128,6 +130,11 @@ export class Store {
     this.#reserve?.keep();
     if (sync) await this.#sync.sync();
     return result;
+  }
+
+  /** Whether what may be lost in a crash is better not written now (F231). */
+  get holdsBack(): boolean {
+    return this.#checkpoints.holdsBack(() => this.#calls.statSync(this.#walPath).size);
   }
 
   /** A number greater than every one before. */

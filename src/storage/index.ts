@@ -3,6 +3,7 @@ import type { Clock, Log, PlanInput, Storage } from "../core/ports.ts";
 import { parentOf, type TargetPath } from "../core/target-path.ts";
 import { commitPart } from "./commit.ts";
 import { Directories } from "./directories.ts";
+import { discardParts } from "./discard.ts";
 import { type Disk, systemDisk } from "./disk.ts";
 import { ifThere, onDisk } from "./errors.ts";
 import { FlatLayout } from "./layouts/flat.ts";
@@ -86,16 +87,7 @@ export function createStorage(options: StorageOptions): Storage {
 
     finish: (input, plan) => layoutOf(input).finish(input, plan),
 
-    async discard({ partial, path }) {
-      // What has become a link to elsewhere holds nothing of ours (F198).
-      if (!(await directories.leadsOut(parentOf(partial))))
-        await onDisk("remove", partial, async () => {
-          // Whatever else stands there is not ours to remove (F90, F92).
-          if ((await ifThere(disk.lstat(partial)))?.isFile()) await ifThere(disk.unlink(partial));
-        });
-      await directories.prune(parentOf(partial));
-      await directories.prune(parentOf(path));
-    },
+    discard: (targets) => discardParts(targets, directories),
 
     async remove(path) {
       const root = directories.rootOf(parentOf(path));

@@ -1,5 +1,6 @@
 import { constants, type Stats } from "node:fs";
 import { basename, join } from "node:path";
+import type { PartialMark } from "../core/download.ts";
 import { DownloadError } from "../core/errors.ts";
 import type { PartFile } from "../core/ports.ts";
 import { parentOf, type TargetPath } from "../core/target-path.ts";
@@ -63,6 +64,11 @@ export class DiskPart implements PartFile {
       await disk.close(fd);
       throw error;
     }
+  }
+
+  mark(): PartialMark {
+    const { size, mtimeMs } = this.#disk.fstatSync(this.#fd);
+    return { size, modifiedAt: mtimeMs };
   }
 
   expect(size: number): void {

@@ -60,7 +60,9 @@ test("F144 one in chunks too", async () => {
     head("POST", "/v1/downloads", "Transfer-Encoding: chunked"),
     "1\r\n \r\n",
   );
-  expect([status, parsed(body).error.code]).toEqual([408, "request_timeout"]);
+  const { code, message } = parsed(body).error;
+  expect([status, code]).toEqual([408, "request_timeout"]);
+  expect(message).toContain("send all of it at once");
 });
 
 test.each([

@@ -1,6 +1,8 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { Daemon } from "../support/daemon.ts";
+import { tempDir } from "../support/temp.ts";
 import { Lines, until } from "../support/until.ts";
 import { Home, MAIN } from "./product.ts";
 
@@ -129,6 +131,19 @@ test("F117 serve lives on when nobody reads its output any more", async () => {
     await child.exited;
   }
 });
+
+test.skipIf(!existsSync("/dev/full"))(
+  "F117 a full disk under the log costs lines, and nothing else",
+  async () => {
+    using dir = tempDir("full-log");
+    await using daemon = new Daemon({ dir: dir.path, args: ["--log-level", "debug"] });
+    await daemon.start(["sh", "-c", 'exec "$@" 2>/dev/full', "sh"]);
+    for (let i = 0; i < 20; i += 1) await daemon.must("GET", "/v1/downloads");
+    expect((await daemon.begin({ url: "http://127.0.0.1:9/never.bin" })).id).toBeString();
+    await daemon.stop();
+    expect(daemon.log).toEqual([]);
+  },
+);
 
 test("F115 an error nobody handled is told, and the daemon goes on", async () => {
   using home = new Home();

@@ -75,7 +75,7 @@ test("F80 watermarks and notes that could not be written are written with the ne
   const real = await openDatabase({ dataDir: dir.path, clock: systemClock, log });
   const row = await real.insert(draft());
   if ("conflict" in row) throw new Error("conflict");
-  const rest = { target: null, validator: null, bytes: 0, error: null, completedAt: null };
+  const rest = { target: null, validator: null, partial: null, bytes: 0, error: null, completedAt: null };
   const pending = { size: 1000, digest: null, computed: null, verified: false, checked: null, locator: "" };
   const [file] = await real.putFiles(row.id, [
     { downloadId: row.id, path: "f", state: "pending", ...pending, ...rest },
@@ -165,7 +165,7 @@ test("what is briefly on its way leaves no receipts behind, however slow it is",
   });
   const row = await db.insert(draft());
   if ("conflict" in row) throw new Error("conflict");
-  const rest = { target: null, validator: null, bytes: 0, error: null, completedAt: null };
+  const rest = { target: null, validator: null, partial: null, bytes: 0, error: null, completedAt: null };
   const pending = {
     digest: null,
     computed: null,
@@ -200,7 +200,7 @@ test("F24 F80 bytes that became void are forgotten also when watermarks cannot b
   const real = await openDatabase({ dataDir: dir.path, clock: systemClock, log });
   const row = await real.insert(draft());
   if ("conflict" in row) throw new Error("conflict");
-  const rest = { target: null, validator: null, bytes: 0, error: null, completedAt: null };
+  const rest = { target: null, validator: null, partial: null, bytes: 0, error: null, completedAt: null };
   const pending = {
     size: 200 * MB,
     digest: null,

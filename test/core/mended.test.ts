@@ -1,6 +1,6 @@
 /** What a second look at the core found: each of these once ended wrong. */
 import { expect, test } from "bun:test";
-import { readdirSync, readFileSync, truncateSync, unlinkSync } from "node:fs";
+import { readdirSync, readFileSync, truncateSync, unlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { systemClock } from "../../src/core/clock.ts";
 import { Journal } from "../../src/core/journal.ts";
 import type { PartFile } from "../../src/core/ports.ts";
@@ -14,11 +14,11 @@ import { openProduct } from "../support/product.ts";
 import { tempDir } from "../support/temp.ts";
 import { codeOf, digest, MB, slowOrigin } from "./support.ts";
 
-for (const [what, damage] of [
-  ["deleted", (path: string) => unlinkSync(path)],
-  ["cut", (path: string) => truncateSync(path, MB)],
+for (const [what, damage, told] of [
+  ["deleted", (path: string) => unlinkSync(path), "its partial file was gone"],
+  ["cut", (path: string) => truncateSync(path, MB), `its partial file ended after ${MB} bytes`],
 ] as const)
-  test(`F87 F88 a partial file ${what} while paused is forgotten for good, also when the next run is interrupted`, async () => {
+  test(`F87 F88 a partial file ${what} while paused is told while it is fetched again, and forgotten for good, also when the next run is interrupted`, async () => {
     await using origin = await slowOrigin();
     await using product = await openProduct();
     const { download } = await product.downloads.start({ url: origin.url("/slow.gguf") });
@@ -27,7 +27,9 @@ for (const [what, damage] of [
     const part = readdirSync(product.models).find((name) => name.endsWith(".part")) as string;
     damage(`${product.models}/${part}`);
     await product.downloads.resume(download.id);
-    await product.reaches(download.id, "downloading");
+    const again = await product.reachesSuch(download.id, ({ warnings }) => `${warnings}`.includes(told));
+    expect(again.state).toBe("downloading");
+    expect(again.bytes).toBeLessThan(4 * MB);
     const sent = origin.sent("/slow.gguf");
     await origin.waitFor(() => origin.sent("/slow.gguf") > sent + MB / 2, "the next run's bytes");
     await product.downloads.pause(download.id);
@@ -38,6 +40,53 @@ for (const [what, damage] of [
     const done = await product.reaches(download.id, "completed", "failed");
     expect(digest(done.localPath as string)).toBe(sha256Of(3, 8 * MB));
   });
+
+test.each([
+  ["with a promised digest is verified, and mended from the source", true],
+  ["without one is fetched from the beginning, and says so", false],
+])("F89 F90 a partial file that somebody wrote to while paused %s", async (_, hasDigest) => {
+  await using origin = await slowOrigin();
+  await using product = await openProduct();
+  const sha256 = sha256Of(3, 8 * MB);
+  const { download } = await product.downloads.start({
+    url: origin.url("/slow.gguf"),
+    ...(hasDigest && { sha256 }),
+  });
+  await product.has(download.id, 4 * MB);
+  await product.downloads.pause(download.id);
+  const part = `${product.models}/${readdirSync(product.models).find((name) => name.endsWith(".part"))}`;
+  const bytes = readFileSync(part);
+  bytes[MB] = (bytes[MB] as number) ^ 1;
+  writeFileSync(part, bytes);
+  const later = new Date(Date.now() + 60_000);
+  utimesSync(part, later, later);
+  origin.limits.ratePerConnection = 1000 * MB;
+  origin.limits.rateTotal = 1000 * MB;
+  await product.downloads.resume(download.id);
+  const done = await product.reaches(download.id, "completed", "failed");
+  expect([done.state, digest(done.localPath as string)]).toEqual(["completed", sha256]);
+  expect(done.warnings.join().includes("was changed by somebody else")).toBe(!hasDigest);
+});
+
+test("F89 a partial file that nobody touched goes on where it was, after a restart too", async () => {
+  await using origin = await slowOrigin();
+  using dir = tempDir("untouched");
+  const path = { url: origin.url("/slow.gguf"), modelId: "kept" };
+  {
+    await using product = await openProduct({ dir: dir.path });
+    await product.has((await product.downloads.start(path)).download.id, 3 * MB);
+    await product.downloads.pause("kept");
+    await product.downloads.resume("kept");
+    await product.has("kept", 4 * MB);
+  }
+  origin.limits.ratePerConnection = 1000 * MB;
+  origin.limits.rateTotal = 1000 * MB;
+  await using product = await openProduct({ dir: dir.path });
+  const done = await product.reaches("kept", "completed", "failed");
+  expect(digest(done.localPath as string)).toBe(sha256Of(3, 8 * MB));
+  expect(done.warnings.join()).not.toContain("changed");
+  expect(origin.sent("/slow.gguf")).toBeLessThan(10 * MB);
+});
 
 test("F24 F99 a sync that was under way when the bytes became void does not vouch for them", async () => {
   using dir = tempDir("journal");
@@ -59,6 +108,7 @@ test("F24 F99 a sync that was under way when the bytes became void does not vouc
     state: "pending",
     target: null,
     validator: null,
+    partial: null,
     bytes: 0,
     error: null,
     completedAt: null,

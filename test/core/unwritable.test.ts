@@ -69,6 +69,38 @@ test("F83 a file in the place of the models folder refuses a start by its name",
   expect(readFileSync(dir.at("models"), "utf8")).toBe("a file");
 });
 
+test("F84 a volume that becomes read-only under the writes is waited for; what is there counts, and it goes on by itself", async () => {
+  const size = 8 * MB;
+  await using origin = await startOrigin({
+    resources: [{ path: "/m.bin", seed: 4, size }],
+    ratePerConnection: 2 * MB,
+    rateTotal: 2 * MB,
+  });
+  let isReadOnly = false;
+  const unless = async <T>(call: () => Promise<T>): Promise<T> => {
+    if (isReadOnly) throw Object.assign(new Error("EROFS"), { code: "EROFS" });
+    return call();
+  };
+  const write: typeof systemDisk.write = (...args) => unless(() => systemDisk.write(...args));
+  const writev: typeof systemDisk.writev = (...args) => unless(() => systemDisk.writev(...args));
+  await using product = await openProduct({ system: { disk: { ...systemDisk, write, writev } } });
+  const { download } = await product.downloads.start({
+    url: origin.url("/m.bin"),
+    sha256: sha256Of(4, size),
+  });
+  await product.has(download.id, 2 * MB);
+  isReadOnly = true;
+  const waiting = await product.reachesSuch(download.id, (it) => it.waiting?.reason === "disk");
+  expect([waiting.state, waiting.error?.code, waiting.attempt]).toEqual(["queued", "read_only", 0]);
+  expect(waiting.bytes).toBeGreaterThanOrEqual(2 * MB);
+  isReadOnly = false;
+  origin.limits.ratePerConnection = 1000 * MB;
+  origin.limits.rateTotal = 1000 * MB;
+  const done = await product.reaches(download.id, "completed", "failed");
+  expect(digest(done.localPath as string)).toBe(sha256Of(4, size));
+  expect(origin.sent("/m.bin")).toBeLessThan(1.5 * size);
+});
+
 test("F120 a file that has its room on disk already is no complete one: another name, and only as long as what was written", async () => {
   const size = 24 * MB;
   await using origin = await startOrigin({ resources: [{ path: "/m.bin", seed: 2, size }] });

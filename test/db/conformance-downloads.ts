@@ -234,6 +234,7 @@ export function downloadsSuite(open: Open): void {
           state: "done",
           target: knownTarget("/a"),
           validator: null,
+          partial: null,
           bytes: 1,
           error: null,
           completedAt: 1,

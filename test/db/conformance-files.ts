@@ -82,7 +82,7 @@ export function filesSuite(open: Open): void {
       expect(await db.receipts(fileId)).toEqual([at(0, 15), at(100, 80)]);
       await db.saveDurable([{ fileId, receipts: [at(0, 120)] }]);
       expect(await db.receipts(fileId)).toEqual([at(0, 180)]);
-      await db.dropReceipts(fileId);
+      await db.dropReceipts([fileId]);
       expect(await db.receipts(fileId)).toEqual([]);
       await db.saveWritten([{ fileId, receipts: [at(5, 5)] }], []);
       expect(await db.receipts(fileId)).toEqual([at(5, 5)]);

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { GroupSync } from "../../src/db/sync.ts";
 import { systemCalls } from "../../src/db/system.ts";
 import { child } from "./child.ts";
-import { fileDraft, insert } from "./rows.ts";
+import { fileDraft, insert, recordingLog } from "./rows.ts";
 import { cleanUpAfterEach, open, tempDir } from "./support.ts";
 
 cleanUpAfterEach();
@@ -134,7 +134,7 @@ describe("I2 durability", () => {
         ["update", () => db.update(row.id, {}, { state: "paused", intent: null })],
         ["saveSetting", () => db.saveSetting("a", 1)],
         ["saveDurable", () => db.saveDurable([{ fileId, receipts: [{ start: 0, length: 1 }] }])],
-        ["dropReceipts", () => db.dropReceipts(fileId)],
+        ["dropReceipts", () => db.dropReceipts([fileId])],
         ["updateFile", () => db.updateFile(fileId, { bytes: 1 })],
       ];
       for (const [name, act] of facts) {
@@ -245,6 +245,49 @@ describe("the world around", () => {
     raw.close();
     expect(Number(checkpoints)).toBeGreaterThan(0);
   }, 60_000);
+
+  test("F231 a reader that stays neither makes the log grow for ever nor holds up facts; once it has gone everything is recorded again", async () => {
+    const dataDir = tempDir();
+    const log = recordingLog();
+    const db = await open({ dataDir, log });
+    const row = await insert(db, { total: 1e12 });
+    const files = await db.putFiles(
+      row.id,
+      Array.from({ length: 400 }, (_, i) => fileDraft(row.id, `f${i}`)),
+    );
+    const logBytes = () => statSync(join(dataDir, "state.db-wal")).size;
+    const save = (step: number) => {
+      const batch = files.map((f) => ({ fileId: f.id, receipts: [{ start: 0, length: step }] }));
+      return db.saveWritten(batch, [{ id: row.id, bytes: step, averageBps: step }]);
+    };
+    const reader = new Sqlite(join(dataDir, "state.db"), { readonly: true });
+    reader.run("BEGIN");
+    reader.query("SELECT count(*) FROM files").get();
+    let step = 1;
+    for (; step <= 4000; step++) {
+      await save(step);
+      if (step % 100 === 0) await Bun.sleep(0);
+    }
+    expect(logBytes()).toBeLessThan(96 * 2 ** 20);
+    expect(
+      log.lines.filter(
+        ({ level, message }) => level === "warn" && /another program has been reading/.test(message),
+      ).length,
+    ).toBe(1);
+    // What has been promised is kept all the same.
+    await db.saveDurable([{ fileId: files[0]!.id, receipts: [{ start: 0, length: step }] }]);
+    expect(await db.receipts(files[0]!.id)).toEqual([{ start: 0, length: step }]);
+    expect((await insert(db)).state).toBe("queued");
+    reader.run("ROLLBACK");
+    reader.close();
+    const until = step + 20_000;
+    while (logBytes() > 48 * 2 ** 20 && step < until) {
+      await save(step++);
+      if (step % 100 === 0) await Bun.sleep(1);
+    }
+    await save(step);
+    expect(await db.receipts(files[1]!.id)).toEqual([{ start: 0, length: step }]);
+  }, 120_000);
 
   test("F102 a shell that holds the lock is waited for without stopping the event loop", async () => {
     const dataDir = tempDir();

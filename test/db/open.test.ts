@@ -191,7 +191,7 @@ describe("an existing database", () => {
     await first.close();
     const path = join(dataDir, "state.db");
     const raw = new Sqlite(path);
-    raw.run("ALTER TABLE files DROP COLUMN checked");
+    for (const column of ["checked", "partial"]) raw.run(`ALTER TABLE files DROP COLUMN ${column}`);
     raw.run("DROP INDEX downloads_open_engine");
     raw.run("DROP INDEX downloads_unfinished");
     raw.run("PRAGMA user_version = 4");

@@ -73,6 +73,7 @@ export function fileDraft(downloadId: string, path: string, over: Partial<File> 
     state: "pending",
     target: null,
     validator: null,
+    partial: null,
     bytes: 0,
     error: null,
     completedAt: null,

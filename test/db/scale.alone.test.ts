@@ -144,7 +144,7 @@ async function everyMethod(db: Database): Promise<void> {
   );
   await db.saveDurable([{ fileId: file!.id, receipts: [{ start: 0, length: 1 }] }]);
   await db.receipts(file!.id);
-  await db.dropReceipts(file!.id);
+  await db.dropReceipts([file!.id]);
   await db.changes(0, 5);
   await db.expired(5, 5);
   await db.deleteFile(file!.id);

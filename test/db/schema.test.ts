@@ -207,14 +207,15 @@ test("a database of the first schema keeps its rows and learns the new layout an
   expect(db.query("PRAGMA integrity_check").all()).toEqual([{ integrity_check: "ok" }]);
 });
 
-test("files of an earlier schema have not been verified again yet", () => {
+test("files of an earlier schema have not been verified again yet, and how their partial files were left is unknown", () => {
   const db = new Sqlite(":memory:");
   migrate(db, STEPS.slice(0, 5));
   const id = insertRow(db, "queued");
   db.run(`INSERT INTO files (download_id, path, verified, locator, state, bytes, search)
     VALUES ('${id}', 'f', 0, '', 'pending', 0, '')`);
   migrate(db);
-  expect(db.query("SELECT path, checked FROM files").values()).toEqual([["f", null]]);
+  expect(db.query("SELECT path, checked, partial FROM files").values()).toEqual([["f", null, null]]);
   db.run(`UPDATE files SET checked = '{"at":7,"matches":false}'`);
-  expect(() => db.run("UPDATE files SET checked = '{}'")).toThrow("CHECK");
+  for (const column of ["checked", "partial"])
+    expect(() => db.run(`UPDATE files SET ${column} = '{}'`)).toThrow("CHECK");
 });

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { type Daemon, startDaemon } from "../support/daemon.ts";
 import { BAD_CHUNKS, SMUGGLING } from "../support/malformed.ts";
 import { startOrigin } from "../support/origin.ts";
-import { RawClient, rawAnswer, rawRequest } from "../support/raw.ts";
+import { getText, RawClient, rawAnswer, rawRequest } from "../support/raw.ts";
 import { type TempDir, tempDir } from "../support/temp.ts";
 
 /** What the HTTP parser of the runtime must refuse: looked at again with every upgrade of Bun. */
@@ -93,3 +93,53 @@ test("F144 a body that does not go on is refused after a while, and nothing has 
     client.close();
   }
 }, 60_000);
+
+test("F160 an order for the server as a whole and a method nobody knows end the connection without effect", async () => {
+  for (const head of ["OPTIONS * HTTP/1.1", "BREW /v1/downloads/cancel HTTP/1.1"]) {
+    const { status, ending } = await rawRequest(port(), `${head}\r\nHost: localhost\r\n\r\n`);
+    expect([head, [0, 400, 405, 501].includes(status), ending]).toEqual([head, true, "fin"]);
+  }
+  expect((await daemon.one(paused)).state).toBe("queued");
+});
+
+test("F191 no header and no query makes another method of the one that was sent", async () => {
+  const claims = { "X-HTTP-Method-Override": "POST", "X-HTTP-Method": "POST", "X-Method-Override": "DELETE" };
+  for (const path of [`/v1/downloads/${paused}`, `/v1/downloads/${paused}?_method=DELETE`]) {
+    const { status } = await rawRequest(port(), getText(path, { Host: "localhost", ...claims }));
+    expect([path, status]).toEqual([path, 200]);
+  }
+  const order = getText(`/v1/downloads/${paused}/cancel?_method=POST`, { Host: "localhost", ...claims });
+  expect((await rawRequest(port(), order)).status).toBeGreaterThanOrEqual(400);
+  expect((await daemon.one(paused)).state).toBe("queued");
+});
+
+test("F222 a message in pieces without end is cut at the size of a whole one, an endless row of empty pieces holds up nobody", async () => {
+  const upgrade = getText("/v1/ws", {
+    Host: "localhost",
+    Connection: "Upgrade",
+    Upgrade: "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+  });
+  /** Text, or what goes on with it; never the last piece. The mask is zero. */
+  const piece = (size: number, isFirst = false) =>
+    Buffer.concat([Buffer.from([isFirst ? 1 : 0, 0x80 | size, 0, 0, 0, 0]), Buffer.alloc(size, "x")]);
+  const connected = async () => {
+    const client = await RawClient.connect(port());
+    client.send(upgrade);
+    await client.read({ until: (all) => all.includes('"hello"') });
+    client.send(piece(1, true));
+    return client;
+  };
+  const [large, empty] = await Promise.all([connected(), connected()]);
+  try {
+    large.send(Buffer.concat(Array.from({ length: 2000 }, () => piece(100))));
+    empty.send(Buffer.concat(Array.from({ length: 100_000 }, () => piece(0))));
+    await large.read();
+    expect(large.ending).not.toBe("open");
+    expect((await daemon.one(paused)).state).toBe("queued");
+  } finally {
+    large.close();
+    empty.close();
+  }
+});

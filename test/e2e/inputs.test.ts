@@ -168,6 +168,34 @@ describe("ids and paths", () => {
     for (const id of ids) expect(id).toMatch(UUID_4);
     await daemon.must("POST", "/v1/downloads/cancel");
   });
+
+  test("F155 replayed with its Idempotency-Key, a request answers with its download whatever has become of it", async () => {
+    const post = (request: object, key: string) =>
+      daemon.api("POST", "/v1/downloads", request, { "Idempotency-Key": key });
+    const quick = { url: origin.url("/quick.bin"), model_id: "replayed-quick" };
+    const first = await post(quick, "quick key");
+    expect([first.status, first.body.error.param]).toEqual([400, "Idempotency-Key"]);
+    const { body: done } = await post(quick, "quick-key");
+    await daemon.until(done.id, "completed");
+    const { body: cancelled } = await post(
+      { url: origin.url("/slow.bin"), model_id: "replayed-slow" },
+      "slow",
+    );
+    await daemon.must("POST", `/v1/downloads/${cancelled.id}/cancel`);
+    const before = origin.log.length;
+    await daemon.restart();
+    // The order of the members says nothing.
+    const again = await post({ model_id: "replayed-quick", url: quick.url }, "quick-key");
+    expect([again.status, again.body.id, again.body.state]).toEqual([202, done.id, "completed"]);
+    const ended = await post({ url: origin.url("/slow.bin"), model_id: "replayed-slow" }, "slow");
+    expect([ended.status, ended.body.id, ended.body.state]).toEqual([202, cancelled.id, "cancelled"]);
+    expect(origin.log.length).toBe(before);
+    const other = await post({ url: origin.url("/slow.bin"), model_id: "another" }, "quick-key");
+    expect([other.status, other.body.error.param]).toEqual([400, "Idempotency-Key"]);
+    const at = await Promise.all([1, 2, 3].map(() => post({ ...quick, model_id: "at-once" }, "at-once")));
+    expect(new Set(at.map(({ body }) => body.id)).size).toBe(1);
+    await daemon.until("at-once", "completed");
+  });
 });
 
 describe("names", () => {

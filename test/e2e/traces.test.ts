@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { gguf, LLAMA } from "../engines/support.ts";
 import { attributesOf, processesOf } from "../rig/secrets/places.ts";
 import { literal } from "../support/bytes.ts";
-import { startDaemon } from "../support/daemon.ts";
+import { Daemon, startDaemon } from "../support/daemon.ts";
 import { LlamaProgram } from "../support/llama-server.ts";
 import { startOrigin } from "../support/origin.ts";
 import { tempDir } from "../support/temp.ts";
@@ -56,6 +56,22 @@ test("F195 F196 no attribute of a file tells where it came from, no process show
   await daemon.kill();
   expect(readdirSync(dir.path).filter((name) => /core|dump|crash/i.test(name))).toEqual([]);
 }, 60_000);
+
+test.skipIf(process.platform !== "linux")(
+  "F196 a crash leaves no dump of the memory, were dumps allowed where it was started",
+  async () => {
+    using dir = tempDir("dump");
+    await using daemon = new Daemon({ dir: dir.path });
+    await daemon.start(["sh", "-c", 'cd "$0" && ulimit -Sc "$(ulimit -Hc)" && exec "$@"', dir.path]);
+    const limit = () =>
+      /^Max core file size +(\S+)/m.exec(readFileSync(`/proc/${daemon.pid}/limits`, "utf8"))?.[1];
+    expect(limit()).toBe("0");
+    process.kill(daemon.pid, "SIGSEGV");
+    await daemon.gone();
+    expect(readdirSync(dir.path).filter((name) => /core|dump|crash/i.test(name))).toEqual([]);
+  },
+  60_000,
+);
 
 test("F119 F210 another user of the machine gets nothing: folder 0700, database, partial files and secrets 0600", async () => {
   using dir = tempDir("modes");

@@ -188,8 +188,8 @@ describe("taking away", () => {
     const part = await storage.open(at);
     await part.close();
     writeFileSync(join(place.models, "acme/other.txt"), "mine");
-    await storage.discard(at);
-    await storage.discard(at);
+    await storage.discard([at]);
+    await storage.discard([at]);
     expect(place.files()).toEqual(["models/acme/other.txt"]);
     expect(existsSync(join(place.models, "acme/tiny"))).toBe(false);
   });
@@ -204,10 +204,10 @@ describe("taking away", () => {
     mkdirSync(join(elsewhere, "tiny/a"), { recursive: true });
     renameSync(join(place.models, "acme"), join(place.dir, "moved"));
     symlinkSync(elsewhere, join(place.models, "acme"));
-    await storage.discard(at);
+    await storage.discard([at]);
     expect(existsSync(join(elsewhere, "tiny/a"))).toBe(true);
     writeFileSync(join(elsewhere, "tiny/a", basename(at.partial)), "theirs");
-    await storage.discard(at);
+    await storage.discard([at]);
     expect(place.files(elsewhere)).toEqual([`tiny/a/${basename(at.partial)}`]);
   });
 

@@ -72,7 +72,7 @@ describe("what is written", () => {
     const names = readdirSync(join(folderOf(place), "blobs"));
     expect(names).toHaveLength(1);
     expect(names[0]).toMatch(/^[0-9a-f]{64}\.[0-9a-f]{8}\.part$/);
-    await storage.discard(plan.targets.get(1)!);
+    await storage.discard([plan.targets.get(1)!]);
     expect(existsSync(folderOf(place))).toBe(false);
   });
 

@@ -75,7 +75,7 @@ test("partial data is in neither of the folders that a daemon looks into, and ow
   const files = place.files(place.ollama);
   expect(files).toHaveLength(2);
   for (const path of files) expect(path).toMatch(/^\.modelhaul\/.*\.[0-9a-f]{8}\.part$/);
-  for (const target of plan.targets.values()) await storage.discard(target);
+  await storage.discard([...plan.targets.values()]);
   expect(place.files(place.ollama)).toEqual([]);
 });
 

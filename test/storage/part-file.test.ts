@@ -120,11 +120,11 @@ describe("writing", () => {
     await part.close();
     rmSync(at.partial);
     symlinkSync("elsewhere", at.partial);
-    await storage.discard(at);
+    await storage.discard([at]);
     expect(lstatSync(at.partial).isSymbolicLink()).toBe(true);
     rmSync(at.partial);
     mkdirSync(at.partial);
-    await storage.discard(at);
+    await storage.discard([at]);
     expect(statSync(at.partial).isDirectory()).toBe(true);
   });
 

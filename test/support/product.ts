@@ -1,7 +1,7 @@
 import { systemClock } from "../../src/core/clock.ts";
 import { Downloads, type DownloadsOptions, type Snapshot } from "../../src/core/downloads.ts";
 import { Journal } from "../../src/core/journal.ts";
-import type { Database, Log, StartRequest } from "../../src/core/ports.ts";
+import type { Clock, Database, Log, StartRequest } from "../../src/core/ports.ts";
 import { beginStartup, judgeStartup } from "../../src/core/startup.ts";
 import { openDatabase } from "../../src/db/index.ts";
 import type { SystemCalls } from "../../src/db/system.ts";
@@ -50,6 +50,8 @@ export interface ProductOptions extends Partial<DownloadsOptions> {
   patienceMs?: number;
   /** Puts something between core and the database. */
   database?(db: Database): Database;
+  /** The system's own unless given. */
+  clock?: Clock;
   /** What the rooms ask of the system, when it is not the system itself. */
   system?: { disk?: Disk; database?: SystemCalls; connect?: Connect };
   log?: Log;
@@ -76,13 +78,13 @@ export async function openProduct(options: ProductOptions = {}): Promise<Product
     startup,
     engines,
     system = {},
+    clock = systemClock,
     log = process.env.TEST_LOG ? console : quiet,
     database = (real) => real,
     ...rest
   } = options;
   const temp = given === undefined ? tempDir("product") : undefined;
   const dir = given ?? (temp?.path as string);
-  const clock = systemClock;
   const models = `${dir}/models`;
   const real = await openDatabase({
     dataDir: `${dir}/data`,

@@ -3,6 +3,7 @@ import type { Snapshot } from "../../core/feed.ts";
 import type { Clock } from "../../core/ports.ts";
 import { present, presentOne, STATUS } from "./present.ts";
 import { engineBrief } from "./present-engine.ts";
+import type { Replays } from "./replays.ts";
 import type { ChangeBody, StartBody } from "./schemas.ts";
 import { invalid, retryPatch, startRequest } from "./start.ts";
 
@@ -26,8 +27,13 @@ export class Control {
     this.#clock = clock;
   }
 
-  async start(body: StartBody) {
-    const { download } = await this.#downloads.start(startRequest(body));
+  /** `replays` and `key`: sent again, it is begun once. */
+  async start(body: StartBody, replays?: Replays, key: string | null = null) {
+    const request = startRequest(body);
+    const begin = async (labels: Record<string, string> = {}) =>
+      (await this.#downloads.start({ ...request, labels: { ...request.labels, ...labels } })).download;
+    const download =
+      replays === undefined || key === null ? await begin() : await replays.once(key, body, begin);
     return presentOne(download, this.#clock.now());
   }
 

@@ -21,6 +21,7 @@ import { presentBulkCancel, presentBulkPause, presentBulkResume } from "./bulk.t
 import { Control, type Verb } from "./control.ts";
 import { list } from "./list.ts";
 import { presentOne } from "./present.ts";
+import { REPLAY_HEADER, Replays } from "./replays.ts";
 import { bulkSchema, ChangeSchema, StartSchema } from "./schemas.ts";
 import type { Tally } from "./tally.ts";
 
@@ -46,8 +47,9 @@ const accepted: Answer = {
 /** The kolosal family: the seeds' routes under both prefixes, and our own beside them (R48, DESIGN §5). */
 export function downloadsFamily(context: ApiContext, tally: Tally): Family {
   const routes = newRoutes();
+  const replays = new Replays(context.downloads);
   for (const prefix of ["/v1", ""]) {
-    routes.use(collection(context, tally, prefix));
+    routes.use(collection(context, tally, replays, prefix));
     routes.use(single(context, prefix));
     routes.use(commands(context, prefix));
   }
@@ -63,7 +65,7 @@ export function downloadsFamily(context: ApiContext, tally: Tally): Family {
 const named = (prefix: string, spec: Operation) =>
   operation(prefix === "" ? { ...spec, id: `${spec.id}Unversioned` } : spec);
 
-function collection(context: ApiContext, tally: Tally, prefix: string) {
+function collection(context: ApiContext, tally: Tally, replays: Replays, prefix: string) {
   const { downloads, clock } = context;
   const control = new Control(downloads, clock);
   const cancelAll = async () => json(presentBulkCancel(await downloads.cancelAll(), clock.now()));
@@ -80,9 +82,9 @@ function collection(context: ApiContext, tally: Tally, prefix: string) {
     })
     .post(
       path,
-      async ({ body }) => {
+      async ({ body, request }) => {
         if (body.action === "cancel_all" && Object.keys(body).length === 1) return cancelAll();
-        const started = await control.start(body);
+        const started = await control.start(body, replays, request.headers.get(REPLAY_HEADER));
         return json(started, 202, { Location: `${path}/${started.id}` });
       },
       {
@@ -92,6 +94,7 @@ function collection(context: ApiContext, tally: Tally, prefix: string) {
           id: "startDownload",
           tag: "downloads",
           summary: "Start a download",
+          description: `Sent again with the same ${REPLAY_HEADER} header, it answers with the download of the first time, also when that has ended by now. Without one, an equal request while a download is unfinished answers with that one.`,
           answers: {
             200: {
               description: "With action cancel_all: what was cancelled",

@@ -1,7 +1,7 @@
 import { DownloadError, type ErrorCode } from "../../core/errors.ts";
 import type { Problem } from "../problem.ts";
 import { json } from "../reply.ts";
-import { STATUS } from "../status.ts";
+import { retryAfter, STATUS } from "../status.ts";
 import { isoTime } from "./present.ts";
 
 /** A cancel that comes too late is a conflict here (A10). */
@@ -28,17 +28,14 @@ export function refusalResponse(reason: Problem | DownloadError, path: string, n
 }
 
 function fromCore(error: DownloadError): Refusal {
-  const { code, message, param, retryAfterMs } = error;
-  const headers: Record<string, string> = {};
-  if (retryAfterMs !== undefined) headers["Retry-After"] = String(Math.ceil(retryAfterMs / 1000));
-  else if (code === "overloaded") headers["Retry-After"] = "1";
+  const { code, message, param } = error;
   return {
     status: STATUSES[code],
     code: CODES[code] ?? code.toUpperCase(),
     // Nothing of an unexpected error's own text goes out (F164).
     message: code === "internal" ? INTERNAL : message,
     field: param ?? null,
-    headers,
+    headers: retryAfter(error),
   };
 }
 

@@ -1,3 +1,4 @@
+import { inBatches } from "../../core/batches.ts";
 import type { SourceRef } from "../../core/download.ts";
 import { DownloadError } from "../../core/errors.ts";
 import { parseFileName, parseRepoPath } from "../../core/paths.ts";
@@ -61,11 +62,14 @@ export class FlatLayout implements Layout {
     const { folder, free } = await this.#folder(input, base);
     const targets = new Map<number, Target>();
     const folders = new Set<TargetPath>();
-    for (const file of files) {
-      const wanted = targetIn(folder, file.path);
-      const path = free ? this.#claim(input, wanted) : await this.#place(input, file, wanted);
-      folders.add(parentOf(path));
-      targets.set(file.id, { path, partial: partialName(path, download.id) });
+    for await (const some of inBatches(files)) {
+      input.signal?.throwIfAborted();
+      for (const file of some) {
+        const wanted = targetIn(folder, file.path);
+        const path = free ? this.#claim(input, wanted) : await this.#place(input, file, wanted);
+        folders.add(parentOf(path));
+        targets.set(file.id, { path, partial: partialName(path, download.id) });
+      }
     }
     for (const dir of folders) await this.#directories.check(dir);
     const only = files.length === 1 ? targets.get(files[0]!.id) : undefined;
@@ -120,8 +124,11 @@ export class FlatLayout implements Layout {
   }
 
   async #areFree(input: PlanInput, folder: TargetPath, exists: boolean): Promise<boolean> {
-    for (const file of input.files)
-      if (!(await this.#isFree(input, file, targetIn(folder, file.path), exists))) return false;
+    for await (const some of inBatches(input.files)) {
+      input.signal?.throwIfAborted();
+      for (const file of some)
+        if (!(await this.#isFree(input, file, targetIn(folder, file.path), exists))) return false;
+    }
     return true;
   }
 

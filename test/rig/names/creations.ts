@@ -188,7 +188,7 @@ async function undo(
   text: string,
   number: number,
 ): Promise<void> {
-  for (const step of [() => storage.discard(at), () => storage.remove(at.path)])
+  for (const step of [() => storage.discard([at]), () => storage.remove(at.path)])
     try {
       await step();
     } catch (error) {
