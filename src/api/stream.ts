@@ -1,3 +1,4 @@
+import { othersTurn } from "../core/batches.ts";
 import type { Reader } from "./broadcast.ts";
 import type { Frame, Tongue } from "./frames.ts";
 import { Outbox, type Sink } from "./outbox.ts";
@@ -101,7 +102,7 @@ class EventReader implements Reader, Sink {
   /** Others get their turn between two chunks, for a reader that is fast may take a long snapshot at one go (F211). */
   pulled(): void | Promise<void> {
     if (this.#outbox.isFlowing) return this.drained();
-    return new Promise<void>((resolve) => setImmediate(resolve)).then(() => this.drained());
+    return othersTurn().then(() => this.drained());
   }
 
   drained(): void {
