@@ -6,6 +6,7 @@ import { Commands, type Moved, refused } from "./commands.ts";
 import { DiskFiles } from "./disk-files.ts";
 import {
   type Download,
+  FINISHED,
   type File,
   isFinished,
   type RetryPolicy,
@@ -81,6 +82,8 @@ export class Downloads {
   readonly engineRequests: EngineRequests;
   readonly #engineIds = new KeyedLock();
   readonly #changes = new KeyedLock();
+  /** By id: a record that has ended is tried again, or removed, one after the other. */
+  readonly #records = new KeyedLock();
   readonly #tools: Tools;
   readonly #board: Board;
   readonly #runner: Runner;
@@ -96,10 +99,10 @@ export class Downloads {
     this.#options = options;
     this.#board = new Board(tools.db, tools.clock, () => this.#settings.paused);
     this.feed = this.#board.feed;
-    this.disk = new DiskFiles(tools, (id) => this.#board.write(id, {}, {}));
+    this.disk = new DiskFiles(tools, this.#records, (id) => this.#board.write(id, {}, {}));
     this.#runner = new Runner(tools, this.#board, () => this.#settings);
     this.#commands = new Commands(tools, this.#board, this.#runner);
-    this.#sweeper = new Sweeper(tools, this.#board, options);
+    this.#sweeper = new Sweeper(tools, this.#board, options, this.#records);
     this.engineRequests = new EngineRequests(tools, this.#board, this.#engineIds, () => this.#defaults(), {
       start: (request) => this.#start(request),
       resume: (id) => this.resume(id),
@@ -191,8 +194,7 @@ export class Downloads {
   async active(lingerMs = this.#options.lingerMs): Promise<Snapshot[]> {
     const unfinished = await this.#all({ states: UNFINISHED });
     const endedAfter = this.#tools.clock.now() - lingerMs;
-    const lingering =
-      lingerMs > 0 ? await this.#all({ states: ["completed", "failed", "cancelled"], endedAfter }) : [];
+    const lingering = lingerMs > 0 ? await this.#all({ states: FINISHED, endedAfter }) : [];
     const rows = [...unfinished, ...lingering].sort((a, b) => a.createdAt - b.createdAt);
     return rows.map((row) => this.#board.snapshot(row));
   }
@@ -227,12 +229,14 @@ export class Downloads {
   }
 
   async #retry(id: string, request?: StartRequest): Promise<Outcome> {
-    const row = await this.#mustRow(id);
-    const { engine, source, layout, localPath } = row;
+    const { engine, source, layout, localPath } = await this.#mustRow(id);
     if (engine) await checkEngine(this.#tools, engine.engineId, source, layout, localPath ?? undefined);
     const secret = request && judge(this.#tools.sources, this.#options, request).secret;
-    if (secret) await refreshSecret(this.#tools, row, secret);
-    return this.#outcome(await this.#commands.retry(row));
+    return this.#records.run(id, async () => {
+      const row = await this.#mustRow(id);
+      if (secret) await refreshSecret(this.#tools, row, secret);
+      return this.#outcome(await this.#commands.retry(row));
+    });
   }
 
   pauseAll(): Promise<BulkOutcome> {
@@ -282,16 +286,17 @@ export class Downloads {
 
   /** Deletes a finished record, with `files` what it brought as well. */
   async forget(id: string, options: { files: boolean }): Promise<void> {
-    const row = await this.#mustRow(id);
-    if (!isFinished(row.state)) throw refused("remove", row, "it has not ended; cancel it first");
-    await this.#sweeper.forget(row, options.files);
+    const { id: uuid } = await this.#mustRow(id);
+    if (await this.#sweeper.forget(uuid, options.files)) return;
+    throw refused("remove", await this.#mustRow(uuid), "it has not ended; cancel it first");
   }
 
   /** The same for all finished records; answers how many. */
   async forgetAll(options: { files: boolean }): Promise<number> {
-    const rows = await this.#all({ states: ["completed", "failed", "cancelled"] });
-    for (const row of rows) await this.#sweeper.forget(row, options.files);
-    return rows.length;
+    let count = 0;
+    for (const { id } of await this.#all({ states: FINISHED }))
+      count += Number(await this.#sweeper.forget(id, options.files));
+    return count;
   }
 
   settings(): Settings {
@@ -319,11 +324,8 @@ export class Downloads {
   }
 
   sources(): { name: string; description: string; lists: boolean }[] {
-    return this.#tools.sources.map(({ name, description, list }) => ({
-      name,
-      description,
-      lists: list !== undefined,
-    }));
+    const { sources } = this.#tools;
+    return sources.map(({ name, description, list }) => ({ name, description, lists: list !== undefined }));
   }
 
   /** A repository's files for pickers; nothing is downloaded. */
@@ -392,7 +394,6 @@ export class Downloads {
   }
 
   async #bulk(states: readonly State[], command: (id: string) => Promise<Outcome>): Promise<BulkOutcome> {
-    const { log } = this.#tools;
-    return bulk(await this.#all({ states }), command, (id) => this.find(id), log);
+    return bulk(await this.#all({ states }), command, (id) => this.find(id), this.#tools.log);
   }
 }

@@ -1,8 +1,9 @@
 import type { Tools } from "./attempt.ts";
 import type { Board } from "./board.ts";
 import { removeFromDisk } from "./disk-files.ts";
-import type { Download } from "./download.ts";
+import { type Download, isFinished } from "./download.ts";
 import type { FeedEvent } from "./feed.ts";
+import type { KeyedLock } from "./keyed-lock.ts";
 import { pagesOf } from "./pages.ts";
 import { discardPartials } from "./settle.ts";
 
@@ -21,16 +22,19 @@ export class Sweeper {
   readonly #tools: Tools;
   readonly #board: Board;
   readonly #policy: SweepPolicy;
+  readonly #records: KeyedLock;
   #timer: Timer | undefined;
   #unsubscribe: (() => void) | undefined;
   #wanted: ReadonlySet<string> = new Set();
   /** Failed downloads without partial data by now, with the end that this is true of: their rows show how far they came. */
   readonly #swept = new Map<string, number | null>();
 
-  constructor(tools: Tools, board: Board, policy: SweepPolicy) {
+  /** `records`: who holds the lock of a download's id finds its record, if it has ended, neither removed nor tried again. */
+  constructor(tools: Tools, board: Board, policy: SweepPolicy, records: KeyedLock) {
     this.#tools = tools;
     this.#board = board;
     this.#policy = policy;
+    this.#records = records;
   }
 
   /** Completed records of the sources in `wanted` stay: they say that nothing need be fetched again. */
@@ -73,21 +77,29 @@ export class Sweeper {
       for (const id of await db.expired(before, BATCH + this.#wanted.size)) {
         const row = await db.get(id);
         const stays = row?.state === "completed" && this.#wanted.has(row.source.key);
-        if (row && !stays) await this.forget(row, false);
+        if (row && !stays) await this.forget(id, false);
       }
     } catch (error) {
       log.warn("could not sweep old records", { error: String(error) });
     }
   }
 
-  /** Deletes a finished record; with `files` also what it brought and no other download has. */
-  async forget(row: Download, files: boolean): Promise<void> {
+  /**
+   * Deletes a finished record; with `files` also what it brought and no other download has. False when there is none, or
+   * it is being tried again by now: then it stays as it is (I2).
+   */
+  forget(id: string, files: boolean): Promise<boolean> {
     const { db, secrets } = this.#tools;
-    await discardPartials(this.#tools, row);
-    if (files) for (const file of await db.files(row.id)) await removeFromDisk(this.#tools, file);
-    await secrets.delete(row.id);
-    await this.#board.remove(row);
-    this.#swept.delete(row.id);
+    return this.#records.run(id, async () => {
+      const row = await db.get(id);
+      if (!row || !isFinished(row.state)) return false;
+      await discardPartials(this.#tools, row);
+      if (files) for (const file of await db.files(id)) await removeFromDisk(this.#tools, file);
+      await secrets.delete(id);
+      await this.#board.remove(row);
+      this.#swept.delete(id);
+      return true;
+    });
   }
 
   async #sweepPartials(endedBefore: number): Promise<void> {
@@ -97,11 +109,13 @@ export class Sweeper {
     for await (const page of pagesOf(db, { states: ["failed"] }))
       for (const listed of page) {
         if (!isOver(listed)) continue;
-        // A page takes its time: one that is being tried again by now needs what it has.
-        const row = await db.get(listed.id);
-        if (row?.state !== "failed" || !isOver(row)) continue;
-        await discardPartials(this.#tools, row);
-        this.#swept.set(row.id, row.endedAt);
+        await this.#records.run(listed.id, async () => {
+          // A page takes its time: one that is being tried again by now needs what it has.
+          const row = await db.get(listed.id);
+          if (row?.state !== "failed" || !isOver(row)) return;
+          await discardPartials(this.#tools, row);
+          this.#swept.set(row.id, row.endedAt);
+        });
       }
   }
 }
