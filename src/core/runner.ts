@@ -6,7 +6,7 @@ import { runAttempt } from "./lead.ts";
 import type { Meter } from "./meter.ts";
 import type { Clock, DownloadPatch } from "./ports.ts";
 import type { Settings } from "./settings.ts";
-import { type AttemptResult, discardPartials, Interruption, settle } from "./settle.ts";
+import { type AttemptResult, discardPartials, Interruption, letGo, settle } from "./settle.ts";
 import { Turns } from "./turns.ts";
 
 const LEASE_MS = 30_000;
@@ -131,6 +131,7 @@ export class Runner {
       notBefore: null,
     };
     const written = await this.#board.write(row.id, { states: ["queued", "paused"] }, patch);
+    if (written) await letGo(this.#tools, this.#board, row.id, "cancelled");
     return written;
   }
 

@@ -61,8 +61,8 @@ export async function settle(
   await letGo(tools, board, current.id, patch.state ?? current.state);
 }
 
-/** What a download in this state does not need any more. */
-async function letGo(tools: Tools, board: Board, id: string, state: Download["state"]): Promise<void> {
+/** Lets go of what a download in this state does not need any more. */
+export async function letGo(tools: Tools, board: Board, id: string, state: Download["state"]): Promise<void> {
   // One that was cancelled may be retried, and needs them again; they go with its record.
   if (state === "completed") await tools.secrets.delete(id);
   if (!isFinished(state)) return;
