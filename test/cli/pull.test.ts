@@ -146,6 +146,34 @@ describe("without a daemon", () => {
     expect(origin.sent("/slow.bin") - before).toBeLessThan(24 * MB + kept);
   });
 
+  test("A6 after a failure the same command goes on from what has arrived", async () => {
+    using home = newHome();
+    // No second try: a way to the end of the patience that does not take minutes.
+    const daemon = await home.serve();
+    const settings = { retry: { max_attempts: 1, base_ms: 1, max_ms: 1 } };
+    const headers = { "Content-Type": "application/json" };
+    const changed = { method: "PATCH", headers, body: JSON.stringify(settings) };
+    expect((await fetch(`${daemon.url}/v1/settings`, changed)).status).toBe(200);
+    daemon.child.kill("SIGTERM");
+    await daemon.child.exited;
+    origin.put({ path: "/long.bin", seed: 7, size: 12 * MB });
+    const broken = origin.on({ path: "/long.bin", covers: 9 * MB }, { kind: "respond", status: 500 });
+    const first = await home.run("pull", origin.url("/long.bin"), "--connections", "1");
+    expect({ code: first.code, err: first.err }).toMatchObject({ code: 1 });
+    expect(readdirSync(home.models).map((name) => name.replace(/[0-9a-f]{8}/, "ID"))).toEqual([
+      "long.bin.ID.part",
+    ]);
+    const arrived = statSync(`${home.models}/${readdirSync(home.models)[0]}`).size;
+    broken.remove();
+    const sent = origin.sent("/long.bin");
+    const second = await home.run("pull", origin.url("/long.bin"));
+    expect({ code: second.code, err: second.err }).toMatchObject({ code: 0 });
+    expect(await sha256(second.out)).toBe(origin.sha256("/long.bin"));
+    expect(arrived).toBeGreaterThan(4 * MB);
+    expect(origin.sent("/long.bin") - sent).toBeLessThan(12 * MB - arrived + MB);
+    expect(readdirSync(home.models)).toEqual(["long.bin"]);
+  });
+
   test("an interrupted one does not start again with a command for something else", async () => {
     using home = newHome();
     const rule = origin.on({ path: "/slow.bin" }, { kind: "rate", bytesPerSecond: MB });

@@ -1,4 +1,5 @@
 import type { DownloadChange, Downloads, Outcome, QueueMove } from "../../core/downloads.ts";
+import { startOrGoOn } from "../../core/ensure.ts";
 import type { Snapshot } from "../../core/feed.ts";
 import type { Clock } from "../../core/ports.ts";
 import { present, presentOne, STATUS } from "./present.ts";
@@ -27,7 +28,7 @@ export class Control {
   }
 
   async start(body: StartBody) {
-    const { download } = await this.#downloads.start(startRequest(body));
+    const download = await startOrGoOn(this.#downloads, startRequest(body));
     return presentOne(download, this.#clock.now());
   }
 
