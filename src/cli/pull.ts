@@ -88,7 +88,8 @@ async function pull(context: Context, refs: string[], options: Record<string, un
 
 /** The daemon named by `--server`, else whoever owns the data folder. */
 async function open(context: Context, config: Config, flags: PullFlags): Promise<Session> {
-  if (flags.server === undefined) return openSession(config, context.services, { paused: false });
+  if (flags.server === undefined)
+    return openSession(config, context.services, { paused: false, onlyNamed: true });
   return new RemoteSession(clientFor(context.services, config));
 }
 

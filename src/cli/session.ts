@@ -48,6 +48,8 @@ export class LocalSession implements Session {
     const { downloads } = this.service;
     const download = await startOrGoOn(downloads, request);
     const now = download.state === "paused" ? (await downloads.resume(download.id)).download : download;
+    // What waits in the queue from another time is not this command's to do.
+    downloads.lead(download.id);
     return present(now, Date.now());
   }
 

@@ -2,7 +2,7 @@ import { admit, checkEngine, checkInteger, type Defaults, judge, refreshSecret }
 import type { Rooms, Tools } from "./attempt.ts";
 import { Board } from "./board.ts";
 import { type BulkOutcome, bulk, type Outcome } from "./bulk.ts";
-import { Commands, type Moved, refused } from "./commands.ts";
+import { Commands, type DownloadChange, type Moved, type QueueMove, refused } from "./commands.ts";
 import { DiskFiles } from "./disk-files.ts";
 import {
   type Download,
@@ -43,19 +43,11 @@ import {
 import { Sweeper, type SweepPolicy } from "./sweep.ts";
 
 export type { BulkOutcome, Outcome } from "./bulk.ts";
+export type { DownloadChange, QueueMove } from "./commands.ts";
 export { type DiskFile, TRUSTS, type Trust, type Verification } from "./disk-files.ts";
 export type { EngineAnswer, EngineOrigin } from "./engine-requests.ts";
 export type { Feed, FeedEvent, Snapshot } from "./feed.ts";
 export type { Settings, SettingsPatch } from "./settings.ts";
-
-export type QueueMove = { before: string } | { after: string } | { position: number };
-
-export interface DownloadChange {
-  priority?: number | undefined;
-  move?: QueueMove | undefined;
-  rateLimit?: number | undefined;
-  retry?: Partial<RetryPolicy> | undefined;
-}
 
 export interface DownloadsOptions extends SweepPolicy {
   layout: Download["layout"];
@@ -68,6 +60,8 @@ export interface DownloadsOptions extends SweepPolicy {
    * given on this database count.
    */
   wanted?: readonly string[];
+  /** Nothing is led but what `lead` names: what waits for others stays in the queue. */
+  onlyNamed?: boolean;
 }
 
 const SETTINGS_KEY = "settings";
@@ -84,6 +78,7 @@ export class Downloads {
   readonly #changes = new KeyedLock();
   /** By id: a record that has ended is tried again, or removed, one after the other. */
   readonly #records = new KeyedLock();
+  readonly #named = new Set<string>();
   readonly #tools: Tools;
   readonly #board: Board;
   readonly #runner: Runner;
@@ -100,7 +95,8 @@ export class Downloads {
     this.#board = new Board(tools.db, tools.clock, () => this.#settings.paused);
     this.feed = this.#board.feed;
     this.disk = new DiskFiles(tools, this.#records, (id) => this.#board.write(id, {}, {}));
-    this.#runner = new Runner(tools, this.#board, () => this.#settings);
+    const only = options.onlyNamed ? this.#named : undefined;
+    this.#runner = new Runner(tools, this.#board, () => this.#settings, only);
     this.#commands = new Commands(tools, this.#board, this.#runner);
     this.#sweeper = new Sweeper(tools, this.#board, options, this.#records);
     this.engineRequests = new EngineRequests(tools, this.#board, this.#engineIds, () => this.#defaults(), {
@@ -239,6 +235,12 @@ export class Downloads {
     });
   }
 
+  /** Where only what is named is led (`DownloadsOptions.onlyNamed`): from now on this one, too. */
+  lead(id: string): void {
+    this.#named.add(id);
+    this.#runner.wake();
+  }
+
   pauseAll(): Promise<BulkOutcome> {
     return this.#bulk(["queued", "downloading", "verifying"], (id) => this.pause(id));
   }
@@ -329,12 +331,7 @@ export class Downloads {
   }
 
   /** A repository's files for pickers; nothing is downloaded. */
-  async remoteFiles(
-    provider: string,
-    repo: string,
-    revision?: string,
-    token?: string,
-  ): Promise<RemoteListing> {
+  remoteFiles(provider: string, repo: string, revision?: string, token?: string): Promise<RemoteListing> {
     return listRemote(this.#tools, provider, { repo, revision, token });
   }
 

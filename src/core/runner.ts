@@ -31,6 +31,7 @@ export class Runner {
   readonly #tools: Tools;
   readonly #board: Board;
   readonly #settings: () => Settings;
+  readonly #only: ReadonlySet<string> | undefined;
   readonly #owner = crypto.randomUUID();
   readonly #running = new Map<string, Running>();
   readonly #turns = new Turns();
@@ -40,10 +41,12 @@ export class Runner {
   #again = false;
   #stopped = true;
 
-  constructor(tools: Tools, board: Board, settings: () => Settings) {
+  /** With `only`, attempts are led on these downloads and no others. */
+  constructor(tools: Tools, board: Board, settings: () => Settings, only?: ReadonlySet<string>) {
     this.#tools = tools;
     this.#board = board;
     this.#settings = settings;
+    this.#only = only;
   }
 
   /** Takes back what an earlier process left running, honours its unfinished wishes, and starts working. */
@@ -147,7 +150,7 @@ export class Runner {
           this.#running.size < this.#settings().maxConcurrent
         ) {
           now = clock.now();
-          const row = await this.#board.claim(this.#owner, now, now + LEASE_MS);
+          const row = await this.#board.claim(this.#owner, now, now + LEASE_MS, this.#only);
           if (!row) break;
           this.#lead(row);
           // The settings may have changed while the row was being claimed.

@@ -174,6 +174,39 @@ describe("without a daemon", () => {
     expect(readdirSync(home.models)).toEqual(["long.bin"]);
   });
 
+  test("what a daemon has left in the queue is neither begun nor waited for", async () => {
+    using home = newHome();
+    const daemon = await home.serve();
+    await fetch(`${daemon.url}/v1/settings`, {
+      method: "PATCH",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ paused: true, max_concurrent: 1 }),
+    });
+    const post = (url: string) =>
+      fetch(`${daemon.url}/v1/downloads`, {
+        method: "POST",
+        headers: { "Content-Type": "application/json" },
+        body: JSON.stringify({ url }),
+      });
+    for (const url of [origin.url("/slow.bin"), origin.url("/model.bin")])
+      expect((await post(url)).status).toBe(202);
+    daemon.child.kill("SIGTERM");
+    await daemon.child.exited;
+    const asked = origin.requests("/slow.bin").length;
+    // As fast as a stone: whoever waits for it waits for ever.
+    const stuck = origin.on({ path: "/slow.bin" }, { kind: "stall", at: "start" });
+    const { code, out, err } = await home.run("pull", origin.url("/model.bin"));
+    expect({ code, err }).toMatchObject({ code: 0 });
+    expect(await sha256(out)).toBe(origin.sha256("/model.bin"));
+    expect(origin.requests("/slow.bin").length).toBe(asked);
+    stuck.remove();
+    const again = await home.serve();
+    const listed = (await (await fetch(`${again.url}/v1/downloads?state=queued`)).json()) as {
+      active_downloads: { model_id: string }[];
+    };
+    expect(listed.active_downloads.map(({ model_id }) => model_id)).toEqual(["slow.bin"]);
+  });
+
   test("an interrupted one does not start again with a command for something else", async () => {
     using home = newHome();
     const rule = origin.on({ path: "/slow.bin" }, { kind: "rate", bytesPerSecond: MB });
