@@ -1,7 +1,7 @@
 import type { Tools } from "./attempt.ts";
 import type { Board } from "./board.ts";
 import { type Download, type File, isFinished, RUNNING } from "./download.ts";
-import { DownloadError, MOST_ATTEMPTS, toDownloadError } from "./errors.ts";
+import { DownloadError, KEEPS_PARTIALS, MOST_ATTEMPTS, toDownloadError } from "./errors.ts";
 import type { DownloadPatch } from "./ports.ts";
 import { retryDelay } from "./retry.ts";
 import type { Settings } from "./settings.ts";
@@ -102,11 +102,9 @@ async function failed(
     }
     return { state: "failed", attempt, endedAt: now, error: record(error) };
   }
-  // Another try cannot mend it: the partial data goes (A6). A verified file that failed as an engine stays (A16), and what
-  // a disk did not read back: it may be whole, and somebody may mend the disk (F86).
-  if (error.code === "engine_failed" || error.code === "io")
-    return { state: "failed", endedAt: now, error: record(error) };
-  await discardPartials(tools, row);
+  // Another try cannot mend it: the partial data goes (A6). A verified file that failed as an engine stays (A16), what a
+  // disk did not read back, for it may be whole (F86), and what was on a way that has become a wrong one (F63).
+  if (!KEEPS_PARTIALS.has(error.code)) await discardPartials(tools, row);
   return { state: "failed", endedAt: now, error: record(error) };
 }
 
