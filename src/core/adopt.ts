@@ -152,20 +152,19 @@ async function markMissing(attempt: Attempt, file: File): Promise<void> {
 
 /**
  * A file without a promised digest that an earlier download of the same address has brought: with the same strong
- * ETag and size at the server, and still there with that size, it need not be fetched again (F91). Nor need one that
- * came while this download waited for it.
+ * ETag, or else date, and size at the server, and still there with that size, it need not be fetched again (F91). Nor
+ * need one that came while this download waited for it.
  */
 export async function reuseEarlier(attempt: Attempt, listed: readonly ManifestFile[]): Promise<void> {
   const { db, storage } = attempt.tools;
-  const marked = new Map<string, string>(
-    listed.flatMap((f) => (f.etag !== undefined && f.digest === null ? [[f.path, f.etag]] : [])),
-  );
+  const isMarked = ({ etag, lastModified, digest }: ManifestFile): boolean =>
+    digest === null && (etag !== undefined || lastModified !== undefined);
+  const marked = new Map<string, ManifestFile>(listed.filter(isMarked).map((f) => [f.path, f]));
   if (marked.size === 0 && attempt.row.source.behind === undefined) return;
   for (const earlier of await newestOf(attempt)) {
     for (const known of await db.files(earlier.id)) {
       const file = attempt.files.find((f) => f.path === known.path && f.state !== "done");
-      const marker = marked.get(known.path);
-      const unchanged = marker !== undefined && known.validator?.etag === marker && known.size === file?.size;
+      const unchanged = known.size === file?.size && hasMark(known, marked.get(known.path));
       if (!file || !(unchanged || isAwaited(attempt, earlier, known, file))) continue;
       if (known.state !== "done" || known.target === null || isDamaged(known)) continue;
       const stored = await storage.stat(known.target);
@@ -173,6 +172,14 @@ export async function reuseEarlier(attempt: Attempt, listed: readonly ManifestFi
         await markDone(attempt, file, known.target, known.computed);
     }
   }
+}
+
+/** Whether the server shows of it what it showed when the file was fetched. */
+function hasMark({ validator }: File, now: ManifestFile | undefined): boolean {
+  if (now?.etag !== undefined) return validator?.etag === now.etag;
+  return (
+    now?.lastModified !== undefined && validator?.etag === null && validator.lastModified === now.lastModified
+  );
 }
 
 /** Fetched after this download was asked for, which has waited for it. */
