@@ -128,13 +128,13 @@ export async function bytesLeft(tools: Tools, row: Download): Promise<number> {
 
 /**
  * Removes the partial files of a download (of `some` of its files), what was known of them, and their names, which are
- * free for others then. Finished files of it stay.
+ * free for others then. Finished files of it stay. False when some of it is still there: its disk was away, say.
  */
-export async function discardPartials(tools: Tools, row: Download, some?: readonly File[]): Promise<void> {
+export async function discardPartials(tools: Tools, row: Download, some?: readonly File[]): Promise<boolean> {
   const files = some ?? (await readable(tools, row));
   // What another program keeps has no name of ours.
   const partial = files.filter((f) => f.state !== "done" && (f.target !== null || f.bytes > 0));
-  if (partial.length === 0) return;
+  if (partial.length === 0) return true;
   try {
     await removePartials(
       tools,
@@ -145,8 +145,10 @@ export async function discardPartials(tools: Tools, row: Download, some?: readon
     await tools.db.updateFiles(
       partial.map((f) => ({ id: f.id, patch: { bytes: 0, validator: null, target: null } })),
     );
+    return true;
   } catch (error) {
     tools.log.warn("could not remove partial data", { id: row.id, error: String(error) });
+    return false;
   }
 }
 

@@ -16,6 +16,8 @@ export interface SweepPolicy {
 
 const EVERY_MS = 60_000;
 const BATCH = 500;
+/** An end is written a little later than it was. */
+const SLACK_MS = 60_000;
 
 /** Removes what has outlived its use: partial data of failed downloads, old records. */
 export class Sweeper {
@@ -28,6 +30,9 @@ export class Sweeper {
   #wanted: ReadonlySet<string> = new Set();
   /** Failed downloads without partial data by now, with the end that this is true of: their rows show how far they came. */
   readonly #swept = new Map<string, number | null>();
+  /** Cancelled downloads that still have partial data, and up to when there are no others. */
+  readonly #left = new Set<string>();
+  #cancelledSince: number | undefined;
 
   /** `records`: who holds the lock of a download's id finds its record, if it has ended, neither removed nor tried again. */
   constructor(tools: Tools, board: Board, policy: SweepPolicy, records: KeyedLock) {
@@ -73,6 +78,7 @@ export class Sweeper {
     const { db, clock, log } = this.#tools;
     try {
       await this.#sweepPartials(clock.now() - this.#policy.keepPartialsMs);
+      await this.#sweepCancelled();
       const before = clock.now() - this.#policy.historyMs;
       for (const id of await db.expired(before, BATCH + this.#wanted.size)) {
         const row = await db.get(id);
@@ -113,9 +119,28 @@ export class Sweeper {
           // A page takes its time: one that is being tried again by now needs what it has.
           const row = await db.get(listed.id);
           if (row?.state !== "failed" || !isOver(row)) return;
-          await discardPartials(this.#tools, row);
-          this.#swept.set(row.id, row.endedAt);
+          if (await discardPartials(this.#tools, row)) this.#swept.set(row.id, row.endedAt);
         });
       }
+  }
+
+  /** What could not be removed when it was cancelled (A6): its disk was away, or is failing. */
+  async #sweepCancelled(): Promise<void> {
+    const { db, clock } = this.#tools;
+    const since = this.#cancelledSince;
+    const filter = { states: ["cancelled"] as const, ...(since !== undefined && { endedAfter: since }) };
+    this.#cancelledSince = clock.now() - SLACK_MS;
+    for (const id of [...this.#left]) await this.#clear(id);
+    for await (const page of pagesOf(db, filter))
+      for (const { id, bytes } of page) if (bytes > 0 && !this.#left.has(id)) await this.#clear(id);
+  }
+
+  #clear(id: string): Promise<void> {
+    return this.#records.run(id, async () => {
+      const row = await this.#tools.db.get(id);
+      const isClear = row?.state !== "cancelled" || (await discardPartials(this.#tools, row));
+      if (isClear) this.#left.delete(id);
+      else this.#left.add(id);
+    });
   }
 }

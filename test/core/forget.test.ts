@@ -1,8 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
+import { systemDisk } from "../../src/storage/disk.ts";
 import { type Hook, interpose } from "../support/database.ts";
 import { startOrigin } from "../support/origin.ts";
 import { openProduct } from "../support/product.ts";
+import { until } from "../support/until.ts";
 import { codeOf, MB } from "./support.ts";
 
 type Product = Awaited<ReturnType<typeof openProduct>>;
@@ -113,4 +115,28 @@ describe("removing records", () => {
     const done = await Promise.race([again.reaches(id, "completed", "failed"), removed.promise]);
     expect(done.state).toBe("completed");
   });
+});
+
+test("A6 what could not be removed when a download was cancelled goes as soon as its disk is there again", async () => {
+  await using origin = await startOrigin({ resources: [{ path: "/a.bin", seed: 1, size: 4 * MB }] });
+  origin.on({ covers: 3 * MB }, { kind: "stall", at: "start" });
+  let isAway = false;
+  // A drive that was pulled out: the folder is there, and nothing in it can be reached.
+  const away = <A extends unknown[], R>(call: (...args: A) => Promise<R>) => {
+    return (...args: A): Promise<R> =>
+      isAway ? Promise.reject(Object.assign(new Error("away"), { code: "ENXIO" })) : call(...args);
+  };
+  const disk = { ...systemDisk, unlink: away(systemDisk.unlink), rmdir: away(systemDisk.rmdir) };
+  await using product = await openProduct({ system: { disk } });
+  const { downloads } = product;
+  const { download } = await downloads.start({ url: origin.url("/a.bin") });
+  await product.has(download.id, MB);
+  isAway = true;
+  await downloads.cancel(download.id);
+  expect((await downloads.get(download.id)).state).toBe("cancelled");
+  await product.close();
+  expect(partials(product)).toBe(1);
+  await using again = await openProduct({ dir: product.dir });
+  await until(() => partials(again) === 0, "the partial data to be removed");
+  expect((await again.downloads.get(download.id)).bytes).toBeGreaterThan(0);
 });
