@@ -321,6 +321,20 @@ describe("AdvancedDownloadManager", () => {
     );
   });
 
+  test("R108 a time that is longer than any timer, or endless, is none", async () => {
+    await served.call("PATCH", "/v1/settings", { paused: true }, bearer);
+    for (const [i, endless] of [Number.POSITIVE_INFINITY, 2 ** 31, Number.MAX_SAFE_INTEGER].entries()) {
+      const manager = new AdvancedDownloadManager(served.base, KEY, { timeoutMs: endless });
+      const name = `endless-${i}`;
+      await begin(name);
+      const waiting = manager.waitForDownloadCompletion(name, endless).catch((error) => error);
+      await manager.getDownloadStatus(name);
+      await manager.cancelDownload(name);
+      expect((await waiting).message).toBe(`Download of ${name} was cancelled`);
+    }
+    await served.call("PATCH", "/v1/settings", { paused: false }, bearer);
+  });
+
   test("R108 R110 waits end for one first seen finished, for a failure and for time, and leave no listener behind", async () => {
     const manager = new AdvancedDownloadManager(served.base, KEY);
     await begin("first");
