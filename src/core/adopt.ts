@@ -75,9 +75,14 @@ async function adoptNamed(attempt: Attempt, file: File, path: TargetPath): Promi
   const { digest } = file;
   // The name in the snapshot may still be missing: `finish` makes it.
   const content = (await tools.storage.stat(path)).exists ? path : (plan.targets.get(file.id)?.blob ?? path);
+  const target = plan.targets.get(file.id);
   const computed = digest && (await tools.digests.file(content, digest.algorithm, signal));
-  if (computed?.hex === digest?.hex) return markDone(attempt, file, path, computed);
+  const isRight = computed?.hex === digest?.hex;
+  // Whoever removes the version before takes away what no other has a name for.
+  if (isRight && (!target || (await tools.storage.keep?.(target)) !== false))
+    return markDone(attempt, file, path, computed);
   plan.present?.delete(file.id);
+  if (isRight) return;
   attempt.warn(`${file.path}: what was on disk has another content than the hub's file; it is fetched anew`);
 }
 
