@@ -119,6 +119,15 @@ describe("without a daemon", () => {
     expect(err).toMatch(/modelhaul: huge\.bin: waiting for disk space: .+/);
   });
 
+  test("1 when the disk takes nothing: that is told, and not that it is full", async () => {
+    using home = newHome();
+    // Nobody can make anything there, whoever asks.
+    const { code, err } = await home.run("pull", origin.url("/model.bin"), "--to", "/proc/modelhaul-test");
+    expect({ code, err }).toMatchObject({ code: 1 });
+    expect(err).toContain("/proc/modelhaul-test");
+    expect(err).not.toContain("space");
+  });
+
   test("one of two fails: the other is there, the code is the failure's", async () => {
     using home = newHome();
     const { code, out, err } = await home.run("pull", origin.url("/model.bin"), "hf:acme/none");
