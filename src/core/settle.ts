@@ -132,8 +132,7 @@ export async function bytesLeft(tools: Tools, row: Download): Promise<number> {
  */
 export async function discardPartials(tools: Tools, row: Download, some?: readonly File[]): Promise<boolean> {
   const files = some ?? (await readable(tools, row));
-  // What another program keeps has no name of ours.
-  const partial = files.filter((f) => f.state !== "done" && (f.target !== null || f.bytes > 0));
+  const partial = files.filter(isPartial);
   if (partial.length === 0) return true;
   try {
     await removePartials(
@@ -151,6 +150,14 @@ export async function discardPartials(tools: Tools, row: Download, some?: readon
     return false;
   }
 }
+
+/** What another program keeps has no name of ours. */
+const isPartial = ({ state, target, bytes }: File): boolean =>
+  state !== "done" && (target !== null || bytes > 0);
+
+/** Whether there is anything for `discardPartials` to do. */
+export const hasDiscardable = async (tools: Tools, row: Download): Promise<boolean> =>
+  (await readable(tools, row)).some(isPartial);
 
 /** None when their rows are damaged: such a download can end, and be removed from the list, all the same. */
 async function readable(tools: Tools, row: Download): Promise<File[]> {

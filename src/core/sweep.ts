@@ -5,7 +5,7 @@ import { type Download, isFinished } from "./download.ts";
 import type { FeedEvent } from "./feed.ts";
 import type { KeyedLock } from "./keyed-lock.ts";
 import { pagesOf } from "./pages.ts";
-import { discardPartials } from "./settle.ts";
+import { discardPartials, hasDiscardable } from "./settle.ts";
 
 export interface SweepPolicy {
   /** How long a failed download keeps its partial data; 0 = not at all (A6). */
@@ -132,7 +132,10 @@ export class Sweeper {
     this.#cancelledSince = clock.now() - SLACK_MS;
     for (const id of [...this.#left]) await this.#clear(id);
     for await (const page of pagesOf(db, filter))
-      for (const { id, bytes } of page) if (bytes > 0 && !this.#left.has(id)) await this.#clear(id);
+      for (const row of page) {
+        const isNew = row.bytes > 0 && !this.#left.has(row.id);
+        if (isNew && (await hasDiscardable(this.#tools, row))) await this.#clear(row.id);
+      }
   }
 
   #clear(id: string): Promise<void> {
