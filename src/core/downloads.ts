@@ -293,12 +293,9 @@ export class Downloads {
     throw refused("remove", await this.#mustRow(uuid), "it has not ended; cancel it first");
   }
 
-  /** The same for all finished records; answers how many. */
+  /** The same for all finished records; answers how many. Throws when some could not be removed, after all the others. */
   async forgetAll(options: { files: boolean }): Promise<number> {
-    let count = 0;
-    for (const { id } of await this.#all({ states: FINISHED }))
-      count += Number(await this.#sweeper.forget(id, options.files));
-    return count;
+    return this.#sweeper.forgetAll(await this.#all({ states: FINISHED }), options.files);
   }
 
   settings(): Settings {

@@ -2,6 +2,7 @@ import type { Tools } from "./attempt.ts";
 import type { Board } from "./board.ts";
 import { removeFromDisk } from "./disk-files.ts";
 import { type Download, isFinished } from "./download.ts";
+import { DownloadError, toDownloadError } from "./errors.ts";
 import type { FeedEvent } from "./feed.ts";
 import type { KeyedLock } from "./keyed-lock.ts";
 import { pagesOf } from "./pages.ts";
@@ -106,6 +107,24 @@ export class Sweeper {
       this.#swept.delete(id);
       return true;
     });
+  }
+
+  /** The same for each of them; how many. One that cannot be removed keeps no other in the list, and is told at the end. */
+  async forgetAll(rows: readonly Download[], files: boolean): Promise<number> {
+    const failures: DownloadError[] = [];
+    let count = 0;
+    for (const { id } of rows) {
+      try {
+        count += Number(await this.forget(id, files));
+      } catch (error) {
+        failures.push(toDownloadError(error));
+      }
+    }
+    const [first] = failures;
+    if (!first) return count;
+    const { code, message, cause } = first;
+    const text = `${failures.length} of ${rows.length} could not be removed: ${message}`;
+    throw new DownloadError(code, text, { cause });
   }
 
   async #sweepPartials(endedBefore: number): Promise<void> {

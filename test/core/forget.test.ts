@@ -140,3 +140,28 @@ test("A6 what could not be removed when a download was cancelled goes as soon as
   await until(() => partials(again) === 0, "the partial data to be removed");
   expect((await again.downloads.get(download.id)).bytes).toBeGreaterThan(0);
 });
+
+test("what cannot be removed stays in the list, is told, and keeps none of the others there", async () => {
+  await using origin = await startOrigin({
+    resources: ["a", "b", "c"].map((name, seed) => ({ path: `/${name}.bin`, seed, size: 1000 })),
+  });
+  const unlink: typeof systemDisk.unlink = (path) =>
+    String(path).endsWith("/a.bin")
+      ? Promise.reject(Object.assign(new Error("bad"), { code: "EIO" }))
+      : systemDisk.unlink(path);
+  await using product = await openProduct({ system: { disk: { ...systemDisk, unlink } } });
+  const { downloads } = product;
+  const ids: string[] = [];
+  for (const name of ["a", "b", "c"]) {
+    const { download } = await downloads.start({ url: origin.url(`/${name}.bin`) });
+    await product.reaches(download.id, "completed");
+    ids.push(download.id);
+  }
+  const refused = await downloads.forgetAll({ files: true }).catch((error) => error);
+  expect(refused).toMatchObject({ code: "io" });
+  expect(refused.message).toStartWith("1 of 3 could not be removed: ");
+  const left = await Promise.all(ids.map((id) => codeOf(downloads.get(id))));
+  expect(left).toEqual(["fulfilled", "download_not_found", "download_not_found"]);
+  expect(readdirSync(product.models)).toEqual(["a.bin"]);
+  expect(await downloads.forgetAll({ files: false })).toBe(1);
+});
