@@ -81,13 +81,20 @@ export class Sweeper {
       await this.#sweepPartials(clock.now() - this.#policy.keepPartialsMs);
       await this.#sweepCancelled();
       const before = clock.now() - this.#policy.historyMs;
-      for (const id of await db.expired(before, BATCH + this.#wanted.size)) {
-        const row = await db.get(id);
-        const stays = row?.state === "completed" && this.#wanted.has(row.source.key);
-        if (row && !stays) await this.forget(id, false);
-      }
+      for (const id of await db.expired(before, BATCH + this.#wanted.size)) await this.#expire(id);
     } catch (error) {
       log.warn("could not sweep old records", { error: String(error) });
+    }
+  }
+
+  /** One that cannot be removed is tried again with the next round, and keeps no other. */
+  async #expire(id: string): Promise<void> {
+    try {
+      const row = await this.#tools.db.get(id);
+      const stays = row?.state === "completed" && this.#wanted.has(row.source.key);
+      if (row && !stays) await this.forget(id, false);
+    } catch (error) {
+      this.#tools.log.warn("could not remove an old record", { id, error: String(error) });
     }
   }
 

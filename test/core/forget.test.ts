@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
 import { systemDisk } from "../../src/storage/disk.ts";
-import { type Hook, interpose } from "../support/database.ts";
+import { diskTrouble, type Hook, interpose } from "../support/database.ts";
 import { startOrigin } from "../support/origin.ts";
 import { openProduct } from "../support/product.ts";
 import { until } from "../support/until.ts";
@@ -164,4 +164,31 @@ test("what cannot be removed stays in the list, is told, and keeps none of the o
   expect(left).toEqual(["fulfilled", "download_not_found", "download_not_found"]);
   expect(readdirSync(product.models)).toEqual(["a.bin"]);
   expect(await downloads.forgetAll({ files: false })).toBe(1);
+});
+
+test("F232 an old record that cannot be removed keeps no other old one", async () => {
+  await using origin = await startOrigin({ resources: [{ path: "/a.bin", seed: 1, size: 1000 }] });
+  await using product = await openProduct();
+  const ids: string[] = [];
+  for (const name of ["first", "second"]) {
+    const { download } = await product.downloads.start({ url: origin.url("/a.bin"), modelId: name });
+    await product.reaches(download.id, "completed");
+    ids.push(download.id);
+  }
+  await product.close();
+  await using again = await openProduct({
+    dir: product.dir,
+    historyMs: -1000,
+    database: (db) =>
+      interpose(db, {
+        remove: {
+          before: ([id]) => {
+            if (id === ids[0]) throw diskTrouble();
+          },
+        },
+      }),
+  });
+  const isGone = async (id: string | undefined) => (await again.db.get(id as string)) === undefined;
+  await until(() => isGone(ids[1]), "the second record to be removed");
+  expect(await isGone(ids[0])).toBe(false);
 });
