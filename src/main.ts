@@ -68,7 +68,7 @@ async function openService(config: Config, options: OpenOptions = {}): Promise<S
     clock,
     log,
   });
-  const { startup, signal, ...settings } = options;
+  const { startup, signal, onlyNamed = false, ...settings } = options;
   const entries = judgeStartup(sources, config, startup ?? []);
   const db = await openDatabase({ dataDir: config.dataDir, clock, log, ...(signal && { signal }) });
   const transfer = createTransfer({ http, clock, log, connectionsPerDownload: config.connections });
@@ -106,6 +106,7 @@ async function openService(config: Config, options: OpenOptions = {}): Promise<S
       lingerMs: config.linger,
       keepPartialsMs: config.keepPartials,
       historyMs: config.history,
+      onlyNamed,
       settings: { ...givenSettings(config), ...settings },
       ...(startup && { wanted: entries.map(({ key }) => key) }),
     },

@@ -38,6 +38,8 @@ export class Session implements SocketData, Reader, Sink {
   #leave: () => void = () => {};
   /** UUIDs it watches; null for all. */
   #ids: Set<string> | null = new Set();
+  /** What frames that came later stand upon: starts, and changes of what is watched. */
+  #before: Promise<unknown> = Promise.resolve();
   #allowance = BURST;
   #countedAt: number;
 
@@ -62,7 +64,7 @@ export class Session implements SocketData, Reader, Sink {
     try {
       const frame = parse(data);
       ref = refOf(frame);
-      void this.#handle(frame, ref).catch((error) => this.#refuse(error, ref));
+      void this.#inTurn(frame, ref);
     } catch (error) {
       this.#refuse(error, ref);
     }
@@ -84,6 +86,7 @@ export class Session implements SocketData, Reader, Sink {
 
   push(frame: Frame): void {
     this.#outbox.push(frame);
+    if (frame.type === "removed" && frame.id !== null) this.#ids?.delete(frame.id);
   }
 
   send(frame: Frame): boolean {
@@ -101,6 +104,17 @@ export class Session implements SocketData, Reader, Sink {
 
   end(): void {
     this.#socket?.close(1001, "Server or session has ended");
+  }
+
+  /** A frame may speak of what the one before has started; starts and commands of their own do not wait for each other. */
+  async #inTurn(frame: Record<string, unknown>, ref: RefValue | undefined): Promise<void> {
+    const { type } = frame;
+    const isStart = type === "start";
+    const before = isStart ? Promise.resolve() : this.#before;
+    const done = before.then(() => this.#handle(frame, ref)).catch((error) => this.#refuse(error, ref));
+    if (isStart || type === "subscribe" || type === "unsubscribe")
+      this.#before = Promise.all([this.#before, done]);
+    await done;
   }
 
   async #handle(frame: Record<string, unknown>, ref: RefValue | undefined): Promise<void> {
@@ -134,8 +148,14 @@ export class Session implements SocketData, Reader, Sink {
       throw new Problem("invalid_request", "All downloads are subscribed; unsubscribe without ids first", {
         param: "ids",
       });
-    else for (const id of await this.#uuids(ids)) this.#ids.delete(id);
+    else for (const id of await this.#known(ids)) this.#ids?.delete(id);
     if (ref !== undefined) this.#reply(ref, { unsubscribed: ids ?? "all" });
+  }
+
+  /** The same, what has been removed meanwhile left as it is: it is watched no more. */
+  async #known(ids: readonly string[]): Promise<Set<string>> {
+    const found = await Promise.all(ids.map((id) => this.#context.downloads.find(id)));
+    return new Set(found.map((download, i) => download?.id ?? (ids[i] as string)));
   }
 
   async #uuids(ids: readonly string[]): Promise<Set<string>> {

@@ -29,5 +29,7 @@ export function waitingFor(download: WireDownload): string {
   // What made it wait before does not matter meanwhile.
   const error =
     download.last_error && reason !== "all_paused" ? `: ${safe(download.last_error.message)}` : "";
-  return (REASONS[reason] ?? safe(reason)) + error;
+  const isFull = (download.last_error?.code ?? "no_space") === "no_space";
+  const words = reason === "disk" && !isFull ? "waiting for the disk" : (REASONS[reason] ?? safe(reason));
+  return words + error;
 }

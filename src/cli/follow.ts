@@ -21,8 +21,8 @@ export interface Outcome {
 const FILES_EVERY_MS = 500;
 
 /**
- * Shows every change and answers what became of each id (UUIDs). A full disk counts as an end here, since nobody may
- * be there to make room. Without ids it goes on until the signal.
+ * Shows every change and answers what became of each id (UUIDs). A disk that is full, or takes nothing, counts as an end
+ * here, since nobody may be there to mend it. Without ids it goes on until the signal.
  */
 export async function follow(
   watched: Watched,
@@ -64,7 +64,7 @@ export async function follow(
 function codeOf(download: WireDownload): number | undefined {
   if (download.state === "completed") return EXIT.done;
   if (isFinished(download.state)) return exitFor(download.error_code);
-  return download.waiting?.reason === "disk" ? EXIT.noSpace : undefined;
+  return download.waiting?.reason === "disk" ? exitFor(download.last_error?.code ?? "no_space") : undefined;
 }
 
 /** Fetches `files[]` of many-file downloads now and then, when the display shows them. */

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { type Config, ConfigError } from "../config.ts";
-import { parseDigest } from "../core/download.ts";
+import { isFinished, parseDigest } from "../core/download.ts";
 import { DownloadError } from "../core/errors.ts";
 import type { StartRequest } from "../core/ports.ts";
 import { withoutSecrets } from "../core/redact.ts";
@@ -88,7 +88,8 @@ async function pull(context: Context, refs: string[], options: Record<string, un
 
 /** The daemon named by `--server`, else whoever owns the data folder. */
 async function open(context: Context, config: Config, flags: PullFlags): Promise<Session> {
-  if (flags.server === undefined) return openSession(config, context.services, { paused: false });
+  if (flags.server === undefined)
+    return openSession(config, context.services, { paused: false, onlyNamed: true });
   return new RemoteSession(clientFor(context.services, config));
 }
 
@@ -161,14 +162,17 @@ async function run(task: Run, refs: readonly string[], requests: readonly StartR
       ids.filter((id) => !outcomes.has(id)),
     );
   display.end();
-  // What waits for room waits for the next command then, not for any other one.
-  await session.interrupt(ids.filter((id) => outcomes.get(id)?.code === EXIT.noSpace));
+  // What waits for its disk waits for the next command then, not for any other one.
+  await session.interrupt(ids.filter((id) => isWaiting(outcomes.get(id))));
   const inOrder = ids.flatMap((id): [string, Outcome][] => {
     const outcome = outcomes.get(id);
     return outcome === undefined ? [] : [[id, outcome]];
   });
   return combined([...codes, ...report(task, inOrder)]);
 }
+
+const isWaiting = (outcome: Outcome | undefined): boolean =>
+  outcome?.download !== undefined && !isFinished(outcome.download.state);
 
 /** Paths on standard output, in the order asked for; failures on standard error. */
 function report({ context: { terminal }, display }: Run, outcomes: readonly [string, Outcome][]): number[] {

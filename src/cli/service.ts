@@ -22,6 +22,8 @@ export interface Service {
 export interface OpenOptions {
   /** Overrides the saved setting for this process: `true` leads no download, `false` does. */
   paused?: boolean;
+  /** Nothing is led but what `Downloads.lead` names. */
+  onlyNamed?: boolean;
   /** Downloads that are wanted at every start; a bad one rejects with `invalid_request` before anything is opened. */
   startup?: readonly StartRequest[];
   /** Aborted, opening rejects with an AbortError where it would take long; what is open by then is left to the caller. */

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { digestText, present, presentOne } from "../api/downloads/present.ts";
 import { presentDiskFile } from "../api/files.ts";
 import type { Config } from "../config.ts";
+import { startOrGoOn } from "../core/ensure.ts";
 import { DownloadError } from "../core/errors.ts";
 import type { FeedEvent } from "../core/feed.ts";
 import type { StartRequest } from "../core/ports.ts";
@@ -24,7 +25,7 @@ export interface Verdict {
 }
 
 export interface Session extends Watched {
-  /** Starts a download, or finds the equal one that is not finished and lets it go on. */
+  /** Starts a download, or finds the equal one that is not finished, or has failed half-way, and lets it go on. */
   start(request: StartRequest): Promise<WireDownload>;
   /** The user walks away: partial data is kept, and a later `start` of the same goes on from it. */
   interrupt(ids: readonly string[]): Promise<void>;
@@ -45,8 +46,10 @@ export class LocalSession implements Session {
 
   async start(request: StartRequest): Promise<WireDownload> {
     const { downloads } = this.service;
-    const { download } = await downloads.start(request);
+    const download = await startOrGoOn(downloads, request);
     const now = download.state === "paused" ? (await downloads.resume(download.id)).download : download;
+    // What waits in the queue from another time is not this command's to do.
+    downloads.lead(download.id);
     return present(now, Date.now());
   }
 

@@ -73,13 +73,24 @@ async function against(path: string, hex: string): Promise<Verdict> {
 async function againstRecord(session: Session, known: readonly WireFile[], path: string): Promise<Verdict> {
   mustExist(path);
   const places = new Set([resolve(path), realpathSync(path)]);
-  const record = known.find((file) => file.local_path !== undefined && places.has(file.local_path));
+  const isHere = ({ local_path: at }: WireFile) => at !== undefined && places.has(at);
+  // The folder of the models may be a link, and its files have two names each.
+  const record =
+    known.find(isHere) ?? known.find(({ local_path: at }) => at !== undefined && places.has(real(at)));
   // Blobs of Ollama are called by their digest, whoever brought them.
   const named = parseNamedDigest(basename(path));
   if (record === undefined && named !== undefined) return against(path, named.hex);
   if (record === undefined)
     throw new DownloadError("file_not_found", "no record of this file; give its digest with --sha256 HEX");
   return session.verify(record.id);
+}
+
+function real(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    return path;
+  }
 }
 
 function mustExist(path: string): void {

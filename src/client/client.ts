@@ -1,3 +1,4 @@
+import { after } from "./delay.ts";
 import { type Download, isFinished } from "./download.ts";
 import { type DownloadProgress, type ModelRequest, modelProgress } from "./download-model.ts";
 import { Downloads, type StartRequest } from "./downloads.ts";
@@ -84,10 +85,10 @@ export class Modelhaul {
     const timer =
       timeoutMs === undefined
         ? undefined
-        : setTimeout(() => {
+        : after(timeoutMs, () => {
             isLate = true;
             stop();
-          }, timeoutMs);
+          });
     signal?.addEventListener("abort", stop);
     try {
       signal?.throwIfAborted();

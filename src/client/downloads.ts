@@ -186,7 +186,7 @@ export class Downloads {
     this.#transport = transport;
   }
 
-  /** Starts a download, or answers the equal one that is not finished. 409: the `model_id` is in use for another. */
+  /** Starts a download, or answers the equal one that is not finished or goes on after its failure. 409: the `model_id` is in use for another. */
   start(request: StartRequest, options: RequestOptions = {}): Promise<Download> {
     return this.#transport.json("POST", PATH, { ...options, body: request });
   }

@@ -1,6 +1,7 @@
 import { delay } from "./delay.ts";
 import { ModelhaulError } from "./errors.ts";
 import { type LiveEvent, Refused, type Watched } from "./live-event.ts";
+import { WatchedIds } from "./live-ids.ts";
 import { byPolling } from "./live-polling.ts";
 import { overSocket } from "./live-socket.ts";
 import { overStream } from "./live-stream.ts";
@@ -40,11 +41,11 @@ const FINAL = new Set([400, 401, 403, 404, 421]);
  * Ends with the signal, and when all of `ids` have been removed. Throws `ModelhaulError` where asking again is no use.
  */
 export async function* watch(transport: Transport, options: WatchOptions = {}): AsyncGenerator<LiveEvent> {
-  const { ids, transports = ALL, giveUpAfterMs = Number.POSITIVE_INFINITY } = options;
+  const { transports = ALL, giveUpAfterMs = Number.POSITIVE_INFINITY } = options;
   const never = new AbortController().signal;
-  const watched: Watched = { ids, since: options.since, signal: options.signal ?? never };
+  const ids = options.ids && new WatchedIds(options.ids);
+  const watched: Watched = { ids: options.ids, since: options.since, signal: options.signal ?? never };
   const link = reporter(options.onLink);
-  const left = new Set<string>();
   let pause = FIRST_PAUSE_MS;
   let failingSince: number | undefined;
   while (!watched.signal.aborted) {
@@ -59,11 +60,25 @@ export async function* watch(transport: Transport, options: WatchOptions = {}): 
           watched.onOpen();
           watched.since = event.type === "snapshot" ? event.seq : Math.max(watched.since ?? 0, event.seq);
           yield event;
-          if (ids && isLast(event, left)) return;
+          if (ids?.sees(event)) return;
+          watched.ids = ids?.left;
         }
         break;
-      } catch (error) {
+      } catch (thrown) {
         if (watched.signal.aborted) return;
+        let error = thrown;
+        if (ids && isUnknown(thrown)) {
+          const gone = await ids.removed(transport, watched.since ?? 0, watched.signal).catch((reason) => {
+            error = reason;
+            return [];
+          });
+          for (const event of gone) {
+            yield event;
+            if (ids.sees(event)) return;
+          }
+          watched.ids = ids.left;
+          if (gone.length > 0) break;
+        }
         if (error instanceof ModelhaulError && FINAL.has(error.status)) throw error;
         if (error instanceof Refused && way !== transports.at(-1)) continue;
         link("offline");
@@ -78,13 +93,7 @@ export async function* watch(transport: Transport, options: WatchOptions = {}): 
   }
 }
 
-/** Keeps book of what is still there; whether nothing is any more. */
-function isLast(event: LiveEvent, left: Set<string>): boolean {
-  if (event.type === "snapshot") for (const { id } of event.downloads) left.add(id);
-  else if (event.type === "download") left.add(event.download.id);
-  else left.delete(event.id);
-  return event.type === "removed" && left.size === 0;
-}
+const isUnknown = (error: unknown): boolean => error instanceof ModelhaulError && error.status === 404;
 
 function over(
   way: Exclude<Link, "offline">,

@@ -1,4 +1,5 @@
 import { Modelhaul, type WaitOptions } from "./client.ts";
+import { delay } from "./delay.ts";
 import type { Download, Progress, Status, Timing } from "./download.ts";
 import { isFinished } from "./download.ts";
 import type { BulkCancellation, Cancellation, CommandDone, DownloadList, Summary } from "./downloads.ts";
@@ -106,6 +107,8 @@ async function named<T>(answer: Promise<T>): Promise<T> {
 export class AdvancedDownloadManager extends DownloadManager {
   readonly #events = new Emitter<ManagerEvents>();
   #known = new Map<string, Download>();
+  /** Percentage told last of each: what moves slowly is told as often as what moves fast. */
+  #told = new Map<string, number>();
   #monitoring: AbortController | undefined;
 
   on<K extends keyof ManagerEvents>(name: K, listener: (payload: ManagerEvents[K]) => void): () => void {
@@ -161,13 +164,13 @@ export class AdvancedDownloadManager extends DownloadManager {
     if (this.#monitoring) return;
     this.#monitoring = new AbortController();
     const { signal } = this.#monitoring;
-    const again = async (): Promise<void> => {
-      await this.#look(signal);
-      if (signal.aborted) return;
-      const timer = setTimeout(again, intervalMs);
-      signal.addEventListener("abort", () => clearTimeout(timer), { once: true });
+    const watch = async (): Promise<void> => {
+      while (!signal.aborted) {
+        await this.#look(signal);
+        await delay(intervalMs, signal);
+      }
     };
-    void again();
+    void watch();
     this.#events.emit("monitoringStarted", { intervalMs });
   }
 
@@ -198,6 +201,9 @@ export class AdvancedDownloadManager extends DownloadManager {
   }: Pick<DownloadList, "active_downloads" | "summary">): void {
     const before = this.#known;
     this.#known = new Map(active_downloads.map((download) => [download.id, download]));
+    this.#told = new Map(
+      active_downloads.map(({ id, progress }) => [id, this.#told.get(id) ?? progress.percentage]),
+    );
     for (const download of active_downloads) this.#compare(before.get(download.id), download);
     for (const [id, { model_id, status }] of before)
       if (!this.#known.has(id))
@@ -215,8 +221,10 @@ export class AdvancedDownloadManager extends DownloadManager {
         newStatus: now.status,
         download: now,
       });
-    if (before && Math.abs(progress.percentage - before.progress.percentage) >= NOTABLE)
+    if (Math.abs(progress.percentage - (this.#told.get(now.id) ?? 0)) >= NOTABLE) {
+      this.#told.set(now.id, progress.percentage);
       this.#events.emit("downloadProgress", { modelId, progress, timing });
+    }
     if (!isFinished(now) || (before && isFinished(before))) return;
     if (now.state === "completed") this.#events.emit("downloadCompleted", now);
     else if (now.state === "failed")

@@ -1,3 +1,4 @@
+import { after } from "./delay.ts";
 import { ConnectionError, errorOf } from "./errors.ts";
 
 /** What a WebSocket must be able to do; every standard one is. */
@@ -100,7 +101,7 @@ export class Transport {
   async text(method: string, path: string, call: Call = {}): Promise<string> {
     const { signal, timeoutMs = this.#timeoutMs, beginMs = 0 } = call;
     const limit = new AbortController();
-    const within = (ms: number) => (ms > 0 ? setTimeout(() => limit.abort(ms), ms) : undefined);
+    const within = (ms: number) => (ms > 0 ? after(ms, () => limit.abort(ms)) : undefined);
     const timer = within(timeoutMs);
     const begin = within(beginMs);
     const either = signal ? AbortSignal.any([signal, limit.signal]) : limit.signal;

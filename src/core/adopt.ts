@@ -76,9 +76,14 @@ async function adoptNamed(attempt: Attempt, file: File, path: TargetPath): Promi
   const { digest } = file;
   // The name in the snapshot may still be missing: `finish` makes it.
   const content = (await tools.storage.stat(path)).exists ? path : (plan.targets.get(file.id)?.blob ?? path);
+  const target = plan.targets.get(file.id);
   const computed = digest && (await tools.digests.file(content, digest.algorithm, signal));
-  if (computed?.hex === digest?.hex) return markDone(attempt, file, path, computed);
+  const isRight = computed?.hex === digest?.hex;
+  // Whoever removes the version before takes away what no other has a name for.
+  if (isRight && (!target || (await tools.storage.keep?.(target)) !== false))
+    return markDone(attempt, file, path, computed);
   plan.present?.delete(file.id);
+  if (isRight) return;
   attempt.warn(`${file.path}: what was on disk has another content than the hub's file; it is fetched anew`);
 }
 
@@ -153,21 +158,20 @@ async function markMissing(attempt: Attempt, file: File): Promise<void> {
 
 /**
  * A file without a promised digest that an earlier download of the same address has brought: with the same strong
- * ETag and size at the server, and still there with that size, it need not be fetched again (F91). Nor need one that
- * came while this download waited for it.
+ * ETag, or else date, and size at the server, and still there with that size, it need not be fetched again (F91). Nor
+ * need one that came while this download waited for it.
  */
 export async function reuseEarlier(attempt: Attempt, listed: readonly ManifestFile[]): Promise<void> {
   const { db, storage } = attempt.tools;
-  const marked = new Map<string, string>(
-    listed.flatMap((f) => (f.etag !== undefined && f.digest === null ? [[f.path, f.etag]] : [])),
-  );
+  const isMarked = ({ etag, lastModified, digest }: ManifestFile): boolean =>
+    digest === null && (etag !== undefined || lastModified !== undefined);
+  const marked = new Map<string, ManifestFile>(listed.filter(isMarked).map((f) => [f.path, f]));
   if (marked.size === 0 && attempt.row.source.behind === undefined) return;
   const ours = new Map(attempt.files.map((file) => [file.path, file]));
   for (const earlier of await newestOf(attempt)) {
     for (const known of await db.files(earlier.id)) {
       const file = ours.get(known.path);
-      const marker = marked.get(known.path);
-      const unchanged = marker !== undefined && known.validator?.etag === marker && known.size === file?.size;
+      const unchanged = known.size === file?.size && hasMark(known, marked.get(known.path));
       if (!file || file.state === "done" || !(unchanged || isAwaited(attempt, earlier, known, file)))
         continue;
       if (known.state !== "done" || known.target === null || isDamaged(known)) continue;
@@ -176,6 +180,14 @@ export async function reuseEarlier(attempt: Attempt, listed: readonly ManifestFi
         await markDone(attempt, file, known.target, known.computed);
     }
   }
+}
+
+/** Whether the server shows of it what it showed when the file was fetched. */
+function hasMark({ validator }: File, now: ManifestFile | undefined): boolean {
+  if (now?.etag !== undefined) return validator?.etag === now.etag;
+  return (
+    now?.lastModified !== undefined && validator?.etag === null && validator.lastModified === now.lastModified
+  );
 }
 
 /** Fetched after this download was asked for, which has waited for it. */

@@ -35,8 +35,8 @@ export class Board {
     return row;
   }
 
-  async claim(owner: string, now: number, leaseUntil: number): Promise<Download | undefined> {
-    const row = await this.db.claim(owner, now, leaseUntil);
+  async claim(...which: Parameters<Database["claim"]>): Promise<Download | undefined> {
+    const row = await this.db.claim(...which);
     if (row) this.feed.changed(this.snapshot(row), true);
     return row;
   }

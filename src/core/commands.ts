@@ -1,6 +1,14 @@
 import type { Tools } from "./attempt.ts";
 import type { Board } from "./board.ts";
-import { type Download, type File, isFinished, isRunning, type State, UNFINISHED } from "./download.ts";
+import {
+  type Download,
+  type File,
+  isFinished,
+  isRunning,
+  type RetryPolicy,
+  type State,
+  UNFINISHED,
+} from "./download.ts";
 import { DownloadError } from "./errors.ts";
 import type { Runner } from "./runner.ts";
 import { bytesLeft, discardPartials } from "./settle.ts";
@@ -18,6 +26,16 @@ const STALE_LIST = new Set([
   "entry_not_found",
   "revision_not_found",
 ]);
+
+export type QueueMove = { before: string } | { after: string } | { position: number };
+
+/** Of an unfinished download; what is not given stays as it is. */
+export interface DownloadChange {
+  priority?: number | undefined;
+  move?: QueueMove | undefined;
+  rateLimit?: number | undefined;
+  retry?: Partial<RetryPolicy> | undefined;
+}
 
 /** What became of a command. */
 export interface Moved {

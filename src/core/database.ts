@@ -67,8 +67,14 @@ export interface Database {
   /**
    * Takes the next runnable row (queued, due, highest priority, lowest position) for `owner`; `startedAt` is `now` when
    * it is its first time. A row is due as well when it would wait longer than any policy lets it: the clock was set back.
+   * Of the rows with an id of `only`, when given.
    */
-  claim(owner: string, now: number, leaseUntil: number): Promise<Download | undefined>;
+  claim(
+    owner: string,
+    now: number,
+    leaseUntil: number,
+    only?: Iterable<string>,
+  ): Promise<Download | undefined>;
   /** Extends the leases of an owner. */
   heartbeat(owner: string, leaseUntil: number): Promise<void>;
   /** Gives rows in a running state whose lease is over (or owned by nobody alive) back to the queue; returns them. */

@@ -9,6 +9,7 @@ import {
   type State,
 } from "./download.ts";
 import { DownloadError } from "./errors.ts";
+import type { KeyedLock } from "./keyed-lock.ts";
 import type { Page, PageRequest, StoredFile } from "./ports.ts";
 import type { TargetPath } from "./target-path.ts";
 
@@ -70,11 +71,16 @@ export async function removeFromDisk({ db, storage }: Tools, file: File): Promis
 /** What is on disk: finished files of all downloads, and what can be done with one. */
 export class DiskFiles {
   readonly #tools: Tools;
+  readonly #records: KeyedLock;
   readonly #changed: (downloadId: string) => Promise<unknown>;
 
-  /** `changed` is called when a finished download has lost a file, to tell those who watch it. */
-  constructor(tools: Tools, changed: (downloadId: string) => Promise<unknown>) {
+  /**
+   * Who holds the lock of a download's id in `records` finds it, if it has ended, not tried again. `changed` is called when
+   * a finished download has lost a file, to tell those who watch it.
+   */
+  constructor(tools: Tools, records: KeyedLock, changed: (downloadId: string) => Promise<unknown>) {
     this.#tools = tools;
+    this.#records = records;
     this.#changed = changed;
   }
 
@@ -143,6 +149,11 @@ export class DiskFiles {
    * works on others.
    */
   async remove(id: number): Promise<void> {
+    const { downloadId } = await this.#find(id);
+    await this.#records.run(downloadId, () => this.#remove(id));
+  }
+
+  async #remove(id: number): Promise<void> {
     const file = await this.#find(id);
     const download = await this.#tools.db.get(file.downloadId);
     if (download && !isFinished(download.state)) {

@@ -2,10 +2,11 @@ import { admit, checkEngine, checkInteger, type Defaults, judge, refreshSecret }
 import type { Rooms, Tools } from "./attempt.ts";
 import { Board } from "./board.ts";
 import { type BulkOutcome, bulk, type Outcome } from "./bulk.ts";
-import { Commands, type Moved, refused } from "./commands.ts";
+import { Commands, type DownloadChange, type Moved, type QueueMove, refused } from "./commands.ts";
 import { DiskFiles } from "./disk-files.ts";
 import {
   type Download,
+  FINISHED,
   type File,
   isFinished,
   type RetryPolicy,
@@ -43,19 +44,11 @@ import {
 import { Sweeper, type SweepPolicy } from "./sweep.ts";
 
 export type { BulkOutcome, Outcome } from "./bulk.ts";
+export type { DownloadChange, QueueMove } from "./commands.ts";
 export { type DiskFile, TRUSTS, type Trust, type Verification } from "./disk-files.ts";
 export type { EngineAnswer, EngineOrigin } from "./engine-requests.ts";
 export type { Feed, FeedEvent, Snapshot } from "./feed.ts";
 export type { Settings, SettingsPatch } from "./settings.ts";
-
-export type QueueMove = { before: string } | { after: string } | { position: number };
-
-export interface DownloadChange {
-  priority?: number | undefined;
-  move?: QueueMove | undefined;
-  rateLimit?: number | undefined;
-  retry?: Partial<RetryPolicy> | undefined;
-}
 
 export interface DownloadsOptions extends SweepPolicy {
   layout: Download["layout"];
@@ -68,6 +61,8 @@ export interface DownloadsOptions extends SweepPolicy {
    * given on this database count.
    */
   wanted?: readonly string[];
+  /** Nothing is led but what `lead` names: what waits for others stays in the queue. */
+  onlyNamed?: boolean;
 }
 
 const SETTINGS_KEY = "settings";
@@ -82,6 +77,9 @@ export class Downloads {
   readonly engineRequests: EngineRequests;
   readonly #engineIds = new KeyedLock();
   readonly #changes = new KeyedLock();
+  /** By id: a record that has ended is tried again, or removed, one after the other. */
+  readonly #records = new KeyedLock();
+  readonly #named = new Set<string>();
   readonly #tools: Tools;
   readonly #board: Board;
   readonly #runner: Runner;
@@ -97,10 +95,11 @@ export class Downloads {
     this.#options = options;
     this.#board = new Board(tools.db, tools.clock, () => this.#settings.paused);
     this.feed = this.#board.feed;
-    this.disk = new DiskFiles(tools, (id) => this.#board.write(id, {}, {}));
-    this.#runner = new Runner(tools, this.#board, () => this.#settings);
+    this.disk = new DiskFiles(tools, this.#records, (id) => this.#board.write(id, {}, {}));
+    const only = options.onlyNamed ? this.#named : undefined;
+    this.#runner = new Runner(tools, this.#board, () => this.#settings, only);
     this.#commands = new Commands(tools, this.#board, this.#runner);
-    this.#sweeper = new Sweeper(tools, this.#board, options);
+    this.#sweeper = new Sweeper(tools, this.#board, options, this.#records);
     this.engineRequests = new EngineRequests(tools, this.#board, this.#engineIds, () => this.#defaults(), {
       start: (request) => this.#start(request),
       resume: (id) => this.resume(id),
@@ -224,12 +223,20 @@ export class Downloads {
   }
 
   async #retry(id: string, request?: StartRequest): Promise<Outcome> {
-    const row = await this.#mustRow(id);
-    const { engine, source, layout, localPath } = row;
+    const { engine, source, layout, localPath } = await this.#mustRow(id);
     if (engine) await checkEngine(this.#tools, engine.engineId, source, layout, localPath ?? undefined);
     const secret = request && judge(this.#tools.sources, this.#options, request).secret;
-    if (secret) await refreshSecret(this.#tools, row, secret);
-    return this.#outcome(await this.#commands.retry(row));
+    return this.#records.run(id, async () => {
+      const row = await this.#mustRow(id);
+      if (secret) await refreshSecret(this.#tools, row, secret);
+      return this.#outcome(await this.#commands.retry(row));
+    });
+  }
+
+  /** Where only what is named is led (`DownloadsOptions.onlyNamed`): from now on this one, too. */
+  lead(id: string): void {
+    this.#named.add(id);
+    this.#runner.wake();
   }
 
   pauseAll(): Promise<BulkOutcome> {
@@ -279,16 +286,14 @@ export class Downloads {
 
   /** Deletes a finished record, with `files` what it brought as well. */
   async forget(id: string, options: { files: boolean }): Promise<void> {
-    const row = await this.#mustRow(id);
-    if (!isFinished(row.state)) throw refused("remove", row, "it has not ended; cancel it first");
-    await this.#sweeper.forget(row, options.files);
+    const { id: uuid } = await this.#mustRow(id);
+    if (await this.#sweeper.forget(uuid, options.files)) return;
+    throw refused("remove", await this.#mustRow(uuid), "it has not ended; cancel it first");
   }
 
-  /** The same for all finished records; answers how many. */
+  /** The same for all finished records; answers how many. Throws when some could not be removed, after all the others. */
   async forgetAll(options: { files: boolean }): Promise<number> {
-    const rows = await this.#all({ states: ["completed", "failed", "cancelled"] });
-    for (const row of rows) await this.#sweeper.forget(row, options.files);
-    return rows.length;
+    return this.#sweeper.forgetAll(await this.#all({ states: FINISHED }), options.files);
   }
 
   settings(): Settings {
@@ -316,20 +321,12 @@ export class Downloads {
   }
 
   sources(): { name: string; description: string; lists: boolean }[] {
-    return this.#tools.sources.map(({ name, description, list }) => ({
-      name,
-      description,
-      lists: list !== undefined,
-    }));
+    const { sources } = this.#tools;
+    return sources.map(({ name, description, list }) => ({ name, description, lists: list !== undefined }));
   }
 
   /** A repository's files for pickers; nothing is downloaded. */
-  async remoteFiles(
-    provider: string,
-    repo: string,
-    revision?: string,
-    token?: string,
-  ): Promise<RemoteListing> {
+  remoteFiles(provider: string, repo: string, revision?: string, token?: string): Promise<RemoteListing> {
     return listRemote(this.#tools, provider, { repo, revision, token });
   }
 
@@ -389,7 +386,6 @@ export class Downloads {
   }
 
   async #bulk(states: readonly State[], command: (id: string) => Promise<Outcome>): Promise<BulkOutcome> {
-    const { log } = this.#tools;
-    return bulk(await this.#all({ states }), command, (id) => this.find(id), log);
+    return bulk(await this.#all({ states }), command, (id) => this.find(id), this.#tools.log);
   }
 }

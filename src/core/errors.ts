@@ -69,6 +69,20 @@ export const VERDICTS = {
 
 export type ErrorCode = keyof typeof VERDICTS;
 
+/**
+ * Final errors that say nothing against the bytes that have arrived: of the way there, which somebody can mend or which is
+ * another one tomorrow (the login page of a network shows a certificate of its own), of our disk, of what comes afterwards.
+ */
+export const KEEPS_PARTIALS: ReadonlySet<ErrorCode> = new Set([
+  "tls",
+  "proxy_auth",
+  "redirects",
+  "forbidden_address",
+  "clock",
+  "io",
+  "engine_failed",
+]);
+
 /** Errors that soon prove to be lasting: no more attempts than this, whatever the policy allows (F3, F18, F68). */
 export const MOST_ATTEMPTS: Partial<Record<ErrorCode, number>> = {
   protocol: 3,

@@ -9,6 +9,8 @@ import { discardPartials } from "./settle.ts";
 import type { TargetPath } from "./target-path.ts";
 
 const SPACE_LOOK_MS = 500;
+/** So many names on disk are looked at together. */
+const LOOKS_AT_ONCE = 64;
 /** Files of one download that are fetched at the same time; their connections are bounded by the transfer's permits. */
 const FILES_AT_ONCE = 24;
 
@@ -29,11 +31,25 @@ export async function runAttempt(attempt: Attempt): Promise<void> {
     await fetchAll(attempt, pending.filter(isSeal));
     attempt.signal.throwIfAborted();
     await attempt.tools.storage.finish(input, attempt.plan);
+    await refuseMissing(attempt);
   } finally {
     unguard();
     for (const reservation of attempt.reservations) reservation.release();
   }
   await createEngine(attempt);
+}
+
+/** What somebody has taken away while the rest was being fetched is fetched again: no success without it (I1). */
+async function refuseMissing({ files, tools }: Attempt): Promise<void> {
+  const isThere = async ({ target }: File) => target === null || (await tools.storage.stat(target)).exists;
+  for (let at = 0; at < files.length; at += LOOKS_AT_ONCE) {
+    const some = files.slice(at, at + LOOKS_AT_ONCE);
+    const there = await Promise.all(some.map(isThere));
+    const gone = some[there.indexOf(false)];
+    if (!gone) continue;
+    const text = `${gone.path} was taken away while the rest was being downloaded: it is fetched again.`;
+    throw new DownloadError("io", text, { verdict: "retry" });
+  }
 }
 
 /** After a crash the receipts know more than the rows: progress must not fall to what was there at the last orderly end. */

@@ -1,4 +1,4 @@
-import { type Download, UNFINISHED } from "./download.ts";
+import { type Download, FINISHED, UNFINISHED } from "./download.ts";
 import { eachOnce } from "./pages.ts";
 import type { Database, DownloadFilter } from "./ports.ts";
 
@@ -10,7 +10,7 @@ export async function activeOnes<T extends Pick<Download, "createdAt" | "endedAt
   show: (row: Download) => T,
 ): Promise<T[]> {
   const lists: DownloadFilter[] = [{ states: UNFINISHED }];
-  if (lingerMs > 0) lists.push({ states: ["completed", "failed", "cancelled"], endedAfter: now - lingerMs });
+  if (lingerMs > 0) lists.push({ states: FINISHED, endedAfter: now - lingerMs });
   const shown = await eachOnce(db, lists, show);
   // What seems to end later than now ended before the clock was set back (F111).
   const lately = shown.filter(({ endedAt }) => (endedAt ?? 0) <= now + lingerMs);

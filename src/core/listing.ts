@@ -13,7 +13,7 @@ interface Wanted {
 }
 
 /** What a provider has in a repository. Throws `unsupported_provider`, and as the provider's listing does. */
-export function listRemote(
+export async function listRemote(
   { sources, log }: Pick<Tools, "sources" | "log">,
   provider: string,
   { repo, revision, token }: Wanted,

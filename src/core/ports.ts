@@ -142,6 +142,8 @@ export interface ManifestFile {
   locator: string;
   /** Strong ETag the server showed for it, where no digest is promised: tells a file fetched before from a new one. */
   etag?: string;
+  /** The same where there is none: a Last-Modified that is old enough to tell (F29). */
+  lastModified?: string;
 }
 
 export interface Manifest {

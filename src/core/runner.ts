@@ -7,7 +7,7 @@ import type { Meter } from "./meter.ts";
 import type { Clock, DownloadPatch } from "./ports.ts";
 import { SetBack } from "./set-back.ts";
 import type { Settings } from "./settings.ts";
-import { type AttemptResult, discardPartials, Interruption, settle } from "./settle.ts";
+import { type AttemptResult, discardPartials, Interruption, letGo, settle } from "./settle.ts";
 import { Turns } from "./turns.ts";
 
 const LEASE_MS = 30_000;
@@ -32,6 +32,7 @@ export class Runner {
   readonly #tools: Tools;
   readonly #board: Board;
   readonly #settings: () => Settings;
+  readonly #only: ReadonlySet<string> | undefined;
   readonly #owner = crypto.randomUUID();
   readonly #running = new Map<string, Running>();
   readonly #turns = new Turns();
@@ -42,11 +43,13 @@ export class Runner {
   #again = false;
   #stopped = true;
 
-  constructor(tools: Tools, board: Board, settings: () => Settings) {
+  /** With `only`, attempts are led on these downloads and no others. */
+  constructor(tools: Tools, board: Board, settings: () => Settings, only?: ReadonlySet<string>) {
     this.#tools = tools;
     this.#board = board;
     this.#settings = settings;
     this.#setBack = new SetBack(tools.clock);
+    this.#only = only;
   }
 
   /** Takes back what an earlier process left running, honours its unfinished wishes, and starts working. */
@@ -134,6 +137,7 @@ export class Runner {
       notBefore: null,
     };
     const written = await this.#board.write(row.id, { states: ["queued", "paused"] }, patch);
+    if (written) await letGo(this.#tools, this.#board, row.id, "cancelled");
     return written;
   }
 
@@ -150,7 +154,7 @@ export class Runner {
           this.#running.size < this.#settings().maxConcurrent
         ) {
           now = clock.now();
-          const row = await this.#board.claim(this.#owner, now, now + LEASE_MS);
+          const row = await this.#board.claim(this.#owner, now, now + LEASE_MS, this.#only);
           if (!row) break;
           this.#lead(row);
           // The settings may have changed while the row was being claimed.

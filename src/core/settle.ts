@@ -1,7 +1,7 @@
 import type { Tools } from "./attempt.ts";
 import type { Board } from "./board.ts";
 import { type Download, type File, isFinished, RUNNING } from "./download.ts";
-import { DownloadError, MOST_ATTEMPTS, toDownloadError } from "./errors.ts";
+import { DownloadError, KEEPS_PARTIALS, MOST_ATTEMPTS, toDownloadError } from "./errors.ts";
 import type { DownloadPatch } from "./ports.ts";
 import { retryDelay } from "./retry.ts";
 import type { Settings } from "./settings.ts";
@@ -61,8 +61,8 @@ export async function settle(
   await letGo(tools, board, current.id, patch.state ?? current.state);
 }
 
-/** What a download in this state does not need any more. */
-async function letGo(tools: Tools, board: Board, id: string, state: Download["state"]): Promise<void> {
+/** Lets go of what a download in this state does not need any more. */
+export async function letGo(tools: Tools, board: Board, id: string, state: Download["state"]): Promise<void> {
   // One that was cancelled may be retried, and needs them again; they go with its record.
   if (state === "completed") await tools.secrets.delete(id);
   if (!isFinished(state)) return;
@@ -102,11 +102,9 @@ async function failed(
     }
     return { state: "failed", attempt, endedAt: now, error: record(error) };
   }
-  // Another try cannot mend it: the partial data goes (A6). A verified file that failed as an engine stays (A16), and what
-  // a disk did not read back: it may be whole, and somebody may mend the disk (F86).
-  if (error.code === "engine_failed" || error.code === "io")
-    return { state: "failed", endedAt: now, error: record(error) };
-  await discardPartials(tools, row);
+  // Another try cannot mend it: the partial data goes (A6). A verified file that failed as an engine stays (A16), what a
+  // disk did not read back, for it may be whole (F86), and what was on a way that has become a wrong one (F63).
+  if (!KEEPS_PARTIALS.has(error.code)) await discardPartials(tools, row);
   return { state: "failed", endedAt: now, error: record(error) };
 }
 
@@ -130,13 +128,12 @@ export async function bytesLeft(tools: Tools, row: Download): Promise<number> {
 
 /**
  * Removes the partial files of a download (of `some` of its files), what was known of them, and their names, which are
- * free for others then. Finished files of it stay.
+ * free for others then. Finished files of it stay. False when some of it is still there: its disk was away, say.
  */
-export async function discardPartials(tools: Tools, row: Download, some?: readonly File[]): Promise<void> {
+export async function discardPartials(tools: Tools, row: Download, some?: readonly File[]): Promise<boolean> {
   const files = some ?? (await readable(tools, row));
-  // What another program keeps has no name of ours.
-  const partial = files.filter((f) => f.state !== "done" && (f.target !== null || f.bytes > 0));
-  if (partial.length === 0) return;
+  const partial = files.filter(isPartial);
+  if (partial.length === 0) return true;
   try {
     await removePartials(
       tools,
@@ -147,10 +144,20 @@ export async function discardPartials(tools: Tools, row: Download, some?: readon
     await tools.db.updateFiles(
       partial.map((f) => ({ id: f.id, patch: { bytes: 0, validator: null, target: null } })),
     );
+    return true;
   } catch (error) {
     tools.log.warn("could not remove partial data", { id: row.id, error: String(error) });
+    return false;
   }
 }
+
+/** What another program keeps has no name of ours. */
+const isPartial = ({ state, target, bytes }: File): boolean =>
+  state !== "done" && (target !== null || bytes > 0);
+
+/** Whether there is anything for `discardPartials` to do. */
+export const hasDiscardable = async (tools: Tools, row: Download): Promise<boolean> =>
+  (await readable(tools, row)).some(isPartial);
 
 /** None when their rows are damaged: such a download can end, and be removed from the list, all the same. */
 async function readable(tools: Tools, row: Download): Promise<File[]> {

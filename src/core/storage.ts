@@ -87,6 +87,11 @@ export interface Storage {
   open(target: Target): Promise<PartFile>;
   /** Sync, rename to the final name, sync the directory; returns the final path. Idempotent after a crash (F97). */
   commit(target: Target, part: PartFile): Promise<TargetPath>;
+  /**
+   * Gives content that was found in its place beforehand (`Plan.present`) the name of this download as well, so that it
+   * does not go with the last other name it had. False when it has gone meanwhile.
+   */
+  keep?(target: Target): Promise<boolean>;
   /** After all files: refs and links of the hf-cache layout. */
   finish(input: PlanInput, plan: Plan): Promise<void>;
   /** Removes the partial files and folders left empty by them. */

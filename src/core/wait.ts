@@ -17,6 +17,17 @@ export function parseHttpDate(text: string): number | undefined {
   return Number.isNaN(time) ? undefined : time;
 }
 
+/** How much older than Date a Last-Modified has to be before two changes within it can be ruled out (F29). */
+const STRONG_AFTER_MS = 60_000;
+
+/** Last-Modified of an answer where it tells one content from another (F29), else null. */
+export function strongDate(headers: Headers): string | null {
+  const text = headers.get("last-modified");
+  const modified = parseHttpDate(text ?? "");
+  const date = parseHttpDate(headers.get("date") ?? "");
+  return modified !== undefined && date !== undefined && date - modified >= STRONG_AFTER_MS ? text : null;
+}
+
 /**
  * Milliseconds an answer asks us to wait before the next request: 0 to {@link MAX_WAIT_MS}, or undefined when it
  * does not say. 0 (also for a date in the past) means: nothing beyond our own backoff. Ask it of 429 and 503 only;

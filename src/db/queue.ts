@@ -12,9 +12,9 @@ export function queue(store: Store) {
   // Whoever claims or beats in this process is alive; every other owner died with an earlier one.
   const alive = new Set<string>();
   return {
-    claim: (owner, now, leaseUntil) => {
+    claim: (owner, now, leaseUntil, only) => {
       alive.add(owner);
-      return claim(store, owner, now, leaseUntil);
+      return claim(store, owner, now, leaseUntil, only);
     },
     heartbeat: (owner, leaseUntil) => {
       alive.add(owner);
@@ -38,23 +38,34 @@ const BEHIND = `json_extract(d.source, '$.behind') IS NOT NULL AND EXISTS (
  */
 const LONGEST_WAIT_MS = 26 * 3_600_000;
 
-/** One read of an index, in queue order, up to the first row that may run. */
-const CLAIM = `
+const claimFrom = (rows: string): string => `
   UPDATE downloads SET
     previous_state = state, state = 'downloading', owner = ?, lease_until = ?, not_before = NULL, waiting = NULL, seq = ?,
     started_at = COALESCE(started_at, ?)
   WHERE n = (
-    SELECT n FROM downloads d INDEXED BY downloads_queue
-    WHERE state = 'queued' AND intent IS NULL AND (not_before IS NULL OR not_before <= ? OR not_before > ?) AND NOT (${BEHIND})
+    SELECT n FROM downloads d ${rows}
+    AND state = 'queued' AND intent IS NULL AND (not_before IS NULL OR not_before <= ? OR not_before > ?) AND NOT (${BEHIND})
     ORDER BY priority DESC, position, n LIMIT 1)
   ${RETURNING}`;
 
+/** One read of an index, in queue order, up to the first row that may run. */
+const CLAIM = claimFrom("INDEXED BY downloads_queue WHERE true");
+/** The same among a few. */
+const CLAIM_ONLY = claimFrom("WHERE id IN (SELECT value FROM json_each(?))");
+
 /** Not synced: a claim that a power cut takes back is a row that waits in the queue, as it should. */
-function claim(store: Store, owner: string, now: number, leaseUntil: number): Promise<Download | undefined> {
+function claim(
+  store: Store,
+  owner: string,
+  now: number,
+  leaseUntil: number,
+  only: Iterable<string> | undefined,
+): Promise<Download | undefined> {
   const never = now + LONGEST_WAIT_MS;
   const next = (): Download | undefined => {
     store.anchor.moved();
-    return one(store, CLAIM, owner, leaseUntil, store.seq(), now, now, never);
+    const [sql, ids] = only ? [CLAIM_ONLY, [JSON.stringify([...only])]] : [CLAIM, []];
+    return one(store, sql, owner, leaseUntil, store.seq(), now, ...ids, now, never);
   };
   return store.write(next, { sync: false });
 }

@@ -7,12 +7,14 @@ import type {
   Http,
   HttpResponse,
   Manifest,
+  ManifestFile,
   Source,
   SourceContext,
   StartRequest,
 } from "../core/ports.ts";
 import { publicUrl } from "../core/redact.ts";
 import { parseRemoteUrl } from "../core/remote-url.ts";
+import { strongDate } from "../core/wait.ts";
 import { credentialsFor, requestSecret } from "./headers.ts";
 import { statusError } from "./status.ts";
 import { readAddress } from "./url/address.ts";
@@ -78,14 +80,20 @@ export function createUrl({ http, clock }: UrlOptions): Source {
       const path = chooseName(ref, headers);
       const warning = refusePage(path, ref, headers);
       const digest = ref.digest ? knownDigest(ref.digest) : promisedDigest(response);
-      const etag = headers.get("etag") ?? "";
-      const strong = /^"[^"]+"$/.test(etag) ? { etag } : {};
-      const files = [{ path, size: sizeOf(response), digest, locator: "", ...strong }];
+      const files = [{ path, size: sizeOf(response), digest, locator: "", ...markOf(headers) }];
       return { files, ...(warning === undefined ? {} : { warnings: [warning] }) };
     },
 
     locate: async (ref, _file, context) => requestFor(ref, context),
   };
+}
+
+/** What tells a file that was fetched before from a new one, where the server shows it. */
+function markOf(headers: Headers): Pick<ManifestFile, "etag" | "lastModified"> {
+  const etag = headers.get("etag") ?? "";
+  if (/^"[^"]+"$/.test(etag)) return { etag };
+  const lastModified = strongDate(headers);
+  return lastModified === null ? {} : { lastModified };
 }
 
 /** Who names this provider may give the URL as `model`, too. */

@@ -85,6 +85,10 @@ export function createStorage(options: StorageOptions): Storage {
       return path;
     },
 
+    async keep(target) {
+      return target.blob === undefined || hub.keep(target);
+    },
+
     finish: (input, plan) => layoutOf(input).finish(input, plan),
 
     discard: (targets) => discardParts(targets, directories),

@@ -1,9 +1,6 @@
 /** Whether two answers speak of the same bytes (RFC 9110 §8.8, §13.1; protocols/others.md §2.2). */
 import type { Validator } from "../core/download.ts";
-import { parseHttpDate } from "../core/wait.ts";
-
-/** How much older than Date a Last-Modified has to be before two changes within it can be ruled out (F29). */
-const STRONG_AFTER_MS = 60_000;
+import { strongDate } from "../core/wait.ts";
 
 /** What an answer says its bytes belong to. Weak ETags and young dates prove nothing and are left out (F26, F29). */
 export function validatorOf(headers: Headers, url: string, size: number | null): Validator {
@@ -14,13 +11,6 @@ export function validatorOf(headers: Headers, url: string, size: number | null):
     size,
     origin: new URL(url).origin,
   };
-}
-
-function strongDate(headers: Headers): string | null {
-  const text = headers.get("last-modified");
-  const modified = parseHttpDate(text ?? "");
-  const date = parseHttpDate(headers.get("date") ?? "");
-  return modified !== undefined && date !== undefined && date - modified >= STRONG_AFTER_MS ? text : null;
 }
 
 /** True when bytes of two answers with this validator may be put together without a digest. */

@@ -120,6 +120,37 @@ describe("GET /v1/ws", () => {
     client.close();
   });
 
+  test("R134 frames sent in one go are taken in their order: what is started can be named in the next one", async () => {
+    const client = await SocketClient.open(served);
+    client.send({ type: "start", ref: 1, body: { url: url("d"), model_id: "d" } });
+    client.send({ type: "subscribe", ref: 2, ids: ["d"] });
+    client.send({ type: "pause", ref: 3, id: "d" });
+    client.send({ type: "unsubscribe", ref: 4 });
+    client.send({ type: "cancel", ref: 5, id: "d" });
+    for (const ref of [1, 2, 3, 4, 5])
+      expect(await client.waitFor((it) => it.ref === ref)).toMatchObject({ ref, ok: true });
+    expect(client.frames.filter(({ type }) => type === "snapshot").length).toBe(1);
+    expect(client.frames.some(({ download }) => download?.state === "cancelled")).toBe(false);
+    client.close();
+  });
+
+  test("of several, one that is removed keeps nobody from unsubscribing the others", async () => {
+    const client = await SocketClient.open(served);
+    const { body: c } = await served.call("POST", "/v1/downloads", { url: url("c"), model_id: "c" });
+    await client.ask({ type: "subscribe", ref: 1, ids: ["a", "b", "c"] } as never);
+    await served.call("POST", "/v1/downloads/c/cancel");
+    await served.call("DELETE", "/v1/history/c");
+    await client.waitFor(({ type, id }) => type === "removed" && id === c.id);
+    expect((await client.ask({ type: "unsubscribe", ref: 2, ids: [c.id, "a"] } as never)).ok).toBe(true);
+    for (const [i, id] of ["a", "b"].entries()) {
+      await client.ask({ type: "resume", ref: 10 + i, id } as never);
+      await client.ask({ type: "pause", ref: 20 + i, id } as never);
+    }
+    const told = client.frames.filter(({ type }) => type === "download").map((it) => it.download.model_id);
+    expect(new Set(told.filter((name) => name !== "c"))).toEqual(new Set(["b"]));
+    client.close();
+  });
+
   test("since continues without a snapshot", async () => {
     const first = await SocketClient.open(served);
     const { seq } = first.frames[0];

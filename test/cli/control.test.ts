@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { appendFileSync, rmSync } from "node:fs";
+import { appendFileSync, mkdirSync, rmSync, symlinkSync } from "node:fs";
 import { type Origin, startOrigin } from "../support/origin.ts";
 import { until } from "../support/until.ts";
 import { Home } from "./product.ts";
@@ -105,6 +105,16 @@ describe.each(["without a daemon", "with a daemon"])("files and verify %s", (mod
     rmSync(path);
     expect((await home.run("files")).out).toMatch(/missing +1 MB/);
   });
+});
+
+test("F93 verify finds the record of a file in a models folder behind a link, by either of its names", async () => {
+  using home = new Home();
+  mkdirSync(home.dir.at("disk"));
+  symlinkSync(home.dir.at("disk"), home.models);
+  const sha256 = origin.sha256("/small.bin");
+  const { out: path } = await home.run("pull", origin.url("/small.bin"), "--sha256", sha256);
+  for (const name of [path, home.dir.at("disk/small.bin")])
+    expect(await home.run("verify", name)).toMatchObject({ code: 0, out: `${name}: OK (sha256:${sha256})` });
 });
 
 test("verify --sha256 needs no record", async () => {

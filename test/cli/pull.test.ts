@@ -119,6 +119,15 @@ describe("without a daemon", () => {
     expect(err).toMatch(/modelhaul: huge\.bin: waiting for disk space: .+/);
   });
 
+  test("1 when the disk takes nothing: that is told, and not that it is full", async () => {
+    using home = newHome();
+    // Nobody can make anything there, whoever asks.
+    const { code, err } = await home.run("pull", origin.url("/model.bin"), "--to", "/proc/modelhaul-test");
+    expect({ code, err }).toMatchObject({ code: 1 });
+    expect(err).toContain("/proc/modelhaul-test");
+    expect(err).not.toContain("space");
+  });
+
   test("one of two fails: the other is there, the code is the failure's", async () => {
     using home = newHome();
     const { code, out, err } = await home.run("pull", origin.url("/model.bin"), "hf:acme/none");
@@ -144,6 +153,67 @@ describe("without a daemon", () => {
     expect(await sha256(again.out)).toBe(origin.sha256("/slow.bin"));
     // What was sent twice is at most what was on its way when the first command was ended.
     expect(origin.sent("/slow.bin") - before).toBeLessThan(24 * MB + kept);
+  });
+
+  test("A6 after a failure the same command goes on from what has arrived", async () => {
+    using home = newHome();
+    // No second try: a way to the end of the patience that does not take minutes.
+    const daemon = await home.serve();
+    const settings = { retry: { max_attempts: 1, base_ms: 1, max_ms: 1 } };
+    const headers = { "Content-Type": "application/json" };
+    const changed = { method: "PATCH", headers, body: JSON.stringify(settings) };
+    expect((await fetch(`${daemon.url}/v1/settings`, changed)).status).toBe(200);
+    daemon.child.kill("SIGTERM");
+    await daemon.child.exited;
+    origin.put({ path: "/long.bin", seed: 7, size: 12 * MB });
+    const broken = origin.on({ path: "/long.bin", covers: 9 * MB }, { kind: "respond", status: 500 });
+    const first = await home.run("pull", origin.url("/long.bin"), "--connections", "1");
+    expect({ code: first.code, err: first.err }).toMatchObject({ code: 1 });
+    expect(readdirSync(home.models).map((name) => name.replace(/[0-9a-f]{8}/, "ID"))).toEqual([
+      "long.bin.ID.part",
+    ]);
+    const arrived = statSync(`${home.models}/${readdirSync(home.models)[0]}`).size;
+    broken.remove();
+    const sent = origin.sent("/long.bin");
+    const second = await home.run("pull", origin.url("/long.bin"));
+    expect({ code: second.code, err: second.err }).toMatchObject({ code: 0 });
+    expect(await sha256(second.out)).toBe(origin.sha256("/long.bin"));
+    expect(arrived).toBeGreaterThan(4 * MB);
+    expect(origin.sent("/long.bin") - sent).toBeLessThan(12 * MB - arrived + MB);
+    expect(readdirSync(home.models)).toEqual(["long.bin"]);
+  });
+
+  test("what a daemon has left in the queue is neither begun nor waited for", async () => {
+    using home = newHome();
+    const daemon = await home.serve();
+    await fetch(`${daemon.url}/v1/settings`, {
+      method: "PATCH",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ paused: true, max_concurrent: 1 }),
+    });
+    const post = (url: string) =>
+      fetch(`${daemon.url}/v1/downloads`, {
+        method: "POST",
+        headers: { "Content-Type": "application/json" },
+        body: JSON.stringify({ url }),
+      });
+    for (const url of [origin.url("/slow.bin"), origin.url("/model.bin")])
+      expect((await post(url)).status).toBe(202);
+    daemon.child.kill("SIGTERM");
+    await daemon.child.exited;
+    const asked = origin.requests("/slow.bin").length;
+    // As fast as a stone: whoever waits for it waits for ever.
+    const stuck = origin.on({ path: "/slow.bin" }, { kind: "stall", at: "start" });
+    const { code, out, err } = await home.run("pull", origin.url("/model.bin"));
+    expect({ code, err }).toMatchObject({ code: 0 });
+    expect(await sha256(out)).toBe(origin.sha256("/model.bin"));
+    expect(origin.requests("/slow.bin").length).toBe(asked);
+    stuck.remove();
+    const again = await home.serve();
+    const listed = (await (await fetch(`${again.url}/v1/downloads?state=queued`)).json()) as {
+      active_downloads: { model_id: string }[];
+    };
+    expect(listed.active_downloads.map(({ model_id }) => model_id)).toEqual(["slow.bin"]);
   });
 
   test("an interrupted one does not start again with a command for something else", async () => {

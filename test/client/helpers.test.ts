@@ -248,6 +248,47 @@ describe("AdvancedDownloadManager", () => {
       expect(percent - percents[index]!).toBeGreaterThanOrEqual(1);
   });
 
+  test("R106 R110 a large download that moves by less than a percent between two looks is told of all the same", async () => {
+    const manager = new AdvancedDownloadManager(served.base, KEY);
+    const { told } = listening(manager);
+    const { id } = await begin("large");
+    const { active_downloads, summary } = await manager.getAllDownloads();
+    const large = active_downloads.find((it) => it.id === id) as Download;
+    for (let tenths = 0; tenths <= 50; tenths += 4) {
+      const progress = { ...large.progress, percentage: tenths / 10 };
+      const now = { ...large, state: "downloading" as const, status: "downloading" as const, progress };
+      manager.processDownloadUpdates({ active_downloads: [now], summary });
+    }
+    const percents = told.flatMap(([name, it]) =>
+      name === "downloadProgress" ? [(it as ManagerEvents["downloadProgress"]).progress.percentage] : [],
+    );
+    expect(percents).toEqual([1.2, 2.4, 3.6, 4.8]);
+    await manager.cancelDownload("large");
+  });
+
+  test("R107 F226 monitoring for long holds no more than monitoring for a moment", async () => {
+    const { addEventListener, removeEventListener } = AbortSignal.prototype;
+    let held = 0;
+    AbortSignal.prototype.addEventListener = function (this: AbortSignal, ...it: unknown[]) {
+      held++;
+      return addEventListener.apply(this, it as never);
+    } as typeof addEventListener;
+    AbortSignal.prototype.removeEventListener = function (this: AbortSignal, ...it: unknown[]) {
+      held--;
+      return removeEventListener.apply(this, it as never);
+    } as typeof removeEventListener;
+    try {
+      const manager = new AdvancedDownloadManager(served.base, KEY);
+      const { when } = listening(manager);
+      manager.startMonitoring(1);
+      await when("downloadSummaryUpdate", 40);
+      expect(held).toBeLessThan(20);
+      manager.stopMonitoring();
+    } finally {
+      Object.assign(AbortSignal.prototype, { addEventListener, removeEventListener });
+    }
+  });
+
   test("R106 R110 what is first seen when it has ended is told as started and ended; trouble as an error", async () => {
     await begin("early");
     await served.product.reaches("early", "completed");
@@ -278,6 +319,20 @@ describe("AdvancedDownloadManager", () => {
     expect(String(trouble.told.find(([name]) => name === "monitoringError")?.[1])).toContain(
       "API Error (401)",
     );
+  });
+
+  test("R108 a time that is longer than any timer, or endless, is none", async () => {
+    await served.call("PATCH", "/v1/settings", { paused: true }, bearer);
+    for (const [i, endless] of [Number.POSITIVE_INFINITY, 2 ** 31, Number.MAX_SAFE_INTEGER].entries()) {
+      const manager = new AdvancedDownloadManager(served.base, KEY, { timeoutMs: endless });
+      const name = `endless-${i}`;
+      await begin(name);
+      const waiting = manager.waitForDownloadCompletion(name, endless).catch((error) => error);
+      await manager.getDownloadStatus(name);
+      await manager.cancelDownload(name);
+      expect((await waiting).message).toBe(`Download of ${name} was cancelled`);
+    }
+    await served.call("PATCH", "/v1/settings", { paused: false }, bearer);
   });
 
   test("R108 R110 waits end for one first seen finished, for a failure and for time, and leave no listener behind", async () => {

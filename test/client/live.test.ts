@@ -175,6 +175,68 @@ describe("watch", () => {
     },
   );
 
+  test.each(["websocket", "events"] as const)(
+    "R24 of several over a %s, one that is removed takes nothing from the others, whether its end was seen or not",
+    async (way) => {
+      using door = new Door(served.base);
+      door.guard = refuseSockets;
+      const sockets: WebSocket[] = [];
+      class Cuttable extends WebSocket {
+        constructor(url: string) {
+          super(url);
+          sockets.push(this);
+        }
+      }
+      const client = way === "events" ? clientAt(door.base) : clientAt(served.base, { WebSocket: Cuttable });
+      const cut = (): void => {
+        door.cut();
+        sockets.at(-1)?.close();
+      };
+      await client.settings.change({ paused: true });
+      const wanted = [await start(client), await start(client), await start(client)];
+      await client.downloads.cancelAll();
+      const [first, second, third] = wanted as [(typeof wanted)[0], (typeof wanted)[0], (typeof wanted)[0]];
+      const links: Link[] = [];
+      const removed: string[] = [];
+      const ids = wanted.map(({ model_id }) => model_id);
+      for await (const event of client.watch({ ids, onLink: (link) => links.push(link) })) {
+        if (event.type === "snapshot") await client.history.remove(first.id);
+        if (event.type !== "removed") continue;
+        removed.push(event.id);
+        expect(event.model_id).toBe(wanted.find(({ id }) => id === event.id)?.model_id as string);
+        // The second goes while nobody hears of it.
+        if (event.id === first.id) {
+          cut();
+          await client.history.remove(second.id);
+        }
+        if (event.id === second.id) await client.history.remove(third.id);
+      }
+      expect(removed).toEqual(wanted.map(({ id }) => id));
+      await client.settings.change({ paused: false });
+    },
+  );
+
+  test("since: with several ids it goes on until the last of them is removed, also of one that has told nothing", async () => {
+    const client = clientAt(served.base);
+    await client.settings.change({ paused: true });
+    const [a, b] = [await start(client), await start(client)];
+    await client.downloads.cancelAll();
+    const [snapshot] = await collect(client.watch(), () => true);
+    const removed: string[] = [];
+    const { seq } = snapshot!;
+    const watching = client.watch({
+      ids: [a.id, b.id],
+      since: seq,
+      onLink: () => client.history.remove(a.id),
+    });
+    for await (const event of watching) {
+      if (event.type === "removed") removed.push(event.id);
+      if (removed.length === 1) await client.history.remove(b.id).catch(() => undefined);
+    }
+    expect(removed).toEqual([a.id, b.id]);
+    await client.settings.change({ paused: false });
+  });
+
   test("since: what has changed since, each as it is now, and no snapshot", async () => {
     const client = clientAt(served.base);
     const { id } = await start(client);

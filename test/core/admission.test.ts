@@ -51,6 +51,27 @@ test("A22 an engine id belongs to one model; asking for that very model again st
   expect(await codeOf(downloads.start(request("Q8_0")))).toBe("fulfilled");
 });
 
+test("F153 F194 two files behind one address are two downloads, although their ids are too long to be shown", async () => {
+  const content = (target: string) => `${"x".repeat(2000)} ${target}`;
+  await using origin = await startOrigin({
+    handler: ({ target }) => ({ status: 200, body: content(target) }),
+  });
+  await using product = await openProduct({ settings: { paused: true } });
+  const { downloads } = product;
+  const targets = ["x", "y"].map((last) => `/uc?export=download&id=1A2b3C4d5E6f7G8h9I0jKlMnOpQrStUv${last}`);
+  const urls = targets.map((target) => new URL(target, origin.url("/")).href);
+  const started = [];
+  for (const url of urls) started.push(await downloads.start({ url }));
+  expect(started.map(({ created }) => created)).toEqual([true, true]);
+  // The very same one is still one.
+  expect((await downloads.start({ url: urls[0] as string })).created).toBe(false);
+  await downloads.changeSettings({ paused: false });
+  for (const [i, { download }] of started.entries()) {
+    const done = await product.reaches(download.id, "completed", "failed");
+    expect(await Bun.file(done.localPath as string).text()).toBe(content(targets[i] as string));
+  }
+});
+
 test("F224 A3 the hundredth file of one name gets its number as soon as the twentieth, and a free one is found among them", async () => {
   const inserts: number[] = [];
   let tries = 0;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { copyFileSync, readFileSync, realpathSync, unlinkSync, writeFileSync } from "node:fs";
-import { sha256Of } from "../support/bytes.ts";
+import { generated, sha256Of } from "../support/bytes.ts";
 import { ggufRepo, startHub } from "../support/hub.ts";
 import { startOrigin } from "../support/origin.ts";
 import { openProduct } from "../support/product.ts";
@@ -78,4 +78,64 @@ test("F91 what the last of many downloads of one address brought is found, not o
   expect(await bring()).toBe(path);
   // The look at what the server has may take a byte.
   expect(origin.sent("/m.bin") - sent).toBeLessThanOrEqual(1);
+});
+
+test("I1 F91 what a download has found in the hub's cache is not taken away from under it with the version before", async () => {
+  await using origin = await startHub({
+    repos: [
+      {
+        id: "acme/model",
+        files: [
+          { path: "big.safetensors", content: generated(1, MB) },
+          { path: "small.safetensors", content: generated(2, MB) },
+        ],
+      },
+    ],
+  });
+  await using product = await openProduct({ hfEndpoint: origin.endpoint, layout: "hf-cache" });
+  const { downloads } = product;
+  const first = await downloads.start({ repoId: "acme/model" });
+  await product.reaches(first.download.id, "completed");
+  origin.repo("acme/model").commit([{ path: "small.safetensors", content: generated(3, MB) }]);
+  const held = origin.cdn.on({}, { kind: "stall", at: 100_000 });
+  const second = await downloads.start({ repoId: "acme/model" });
+  await product.reachesSuch(
+    second.download.id,
+    ({ filesDone, connections }) => filesDone === 1 && connections > 0,
+  );
+  await downloads.forget(first.download.id, { files: true });
+  held.release();
+  const done = await product.reaches(second.download.id, "completed", "failed");
+  expect([done.error, done.state]).toEqual([null, "completed"]);
+  expect(await downloads.disk.holds(done)).toBe(true);
+  expect(digest(`${done.localPath}/big.safetensors`)).toBe(sha256Of(1, MB));
+});
+
+test("I1 a file that somebody takes away while the others are fetched is fetched again before anything is complete", async () => {
+  await using origin = await startHub({
+    repos: [
+      {
+        id: "acme/model",
+        files: [
+          { path: "one.safetensors", content: generated(1, MB) },
+          { path: "two.safetensors", content: generated(2, MB) },
+        ],
+      },
+    ],
+  });
+  const settings = { retry: { baseMs: 1, maxMs: 2 } };
+  await using product = await openProduct({ hfEndpoint: origin.endpoint, settings });
+  const held = origin.cdn.on(
+    { path: origin.cdnPath("acme/model", "two.safetensors") },
+    { kind: "stall", at: 100_000 },
+  );
+  const { download } = await product.downloads.start({ repoId: "acme/model" });
+  const { localPath } = await product.reachesSuch(download.id, ({ filesDone }) => filesDone === 1);
+  unlinkSync(`${localPath}/one.safetensors`);
+  held.release();
+  held.remove();
+  const done = await product.reaches(download.id, "completed", "failed");
+  expect([done.error, done.state, done.filesDone]).toEqual([null, "completed", 2]);
+  expect(await product.downloads.disk.holds(done)).toBe(true);
+  expect(digest(`${localPath}/one.safetensors`)).toBe(sha256Of(1, MB));
 });

@@ -180,6 +180,29 @@ describe("a download", () => {
     expect(changed.localPath).toBe(`${product.models}/m-2.bin`);
   });
 
+  test("F91 F29 without an ETag the date of the file tells that it is still the same", async () => {
+    const lastModified = "Mon, 02 Jun 2025 10:00:00 GMT";
+    const resource = { path: "/m.bin", seed: 1, size: MB, etag: null, lastModified };
+    await using origin = await startOrigin({ resources: [resource] });
+    await using product = await openProduct();
+    const finish = async () => {
+      const { download } = await product.downloads.start({ url: origin.url("/m.bin") });
+      return product.reaches(download.id, "completed", "failed");
+    };
+    const first = await finish();
+    const sent = origin.sent("/m.bin");
+    expect((await finish()).localPath).toBe(first.localPath as string);
+    expect(origin.sent("/m.bin") - sent).toBeLessThanOrEqual(1);
+    origin.put({ ...resource, seed: 2, lastModified: "Tue, 03 Jun 2025 10:00:00 GMT" });
+    const changed = await finish();
+    expect(changed.localPath).toBe(`${product.models}/m-2.bin`);
+    expect(digest(changed.localPath as string)).toBe(sha256Of(2, MB));
+    // One that was written a moment before it was asked for may be written again within that second.
+    origin.put({ ...resource, seed: 3, lastModified: new Date().toUTCString() });
+    expect((await finish()).localPath).toBe(`${product.models}/m-3.bin`);
+    expect((await finish()).localPath).toBe(`${product.models}/m-4.bin`);
+  });
+
   test("F43 one missing file of many does not stop the others, and the end is not 'completed'", async () => {
     await using hub = await startHub({ repos: [smallFilesRepo("acme/many", 20)] });
     await using product = await openProduct({ hfEndpoint: hub.endpoint });

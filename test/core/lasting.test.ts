@@ -64,6 +64,27 @@ describe("across restarts", () => {
     await until(async () => (await bytes()).join() === "0", "nothing to be known of it");
   });
 
+  test("A6 F63 a way there that has become a wrong one costs nothing of what has arrived", async () => {
+    // What a network with a login page does to a laptop that wakes up in it.
+    await using portal = await startOrigin({
+      tls: "self-signed",
+      resources: [{ path: "/m.bin", seed: 9, size: 8 * MB }],
+    });
+    await using origin = await startOrigin({ resources: [{ path: "/m.bin", seed: 1, size: 8 * MB }] });
+    const wrong = origin.on({ covers: 6 * MB }, { kind: "redirect", to: portal.url("/m.bin"), status: 302 });
+    await using product = await openProduct({ settings: { connectionsPerDownload: 1 } });
+    const { download } = await product.downloads.start({ url: origin.url("/m.bin") });
+    const failed = await product.reaches(download.id, "failed", "completed");
+    expect([failed.state, failed.error?.code]).toEqual(["failed", "tls"]);
+    expect(readdirSync(product.models).filter((name) => name.endsWith(".part"))).toHaveLength(1);
+    wrong.remove();
+    const sent = origin.sent("/m.bin");
+    await product.downloads.retry(download.id);
+    const done = await product.reaches(download.id, "completed", "failed");
+    expect(digest(done.localPath as string)).toBe(sha256Of(1, 8 * MB));
+    expect(origin.sent("/m.bin") - sent).toBeLessThan(6 * MB);
+  });
+
   test("I7 a token whose download was never recorded is forgotten at the next start", async () => {
     using dir = tempDir("orphan");
     const product = await openProduct({ dir: dir.path });

@@ -251,6 +251,23 @@ describe("secrets", () => {
     expect(key(signed("a", "1"))).not.toBe(key(signed("b", "1")));
   });
 
+  test("F194 F153 a long or oddly named id is not shown, and still tells one file from another", () => {
+    const address = (query: string) => readAddress(new URL(`https://x.example/uc?export=download&${query}`));
+    const id = (last: string) => `1A2b3C4d5E6f7G8h9I0jKlMnOpQrStUv${last}`;
+    for (const [a, b] of [
+      // A drive's file, a version in a bucket, a file of a team site: 32 characters and more.
+      [`id=${id("x")}`, `id=${id("y")}`],
+      [`UniqueId=7f9c2ba4-0000-4000-8000-00000000000a`, `UniqueId=7f9c2ba4-0000-4000-8000-00000000000b`],
+      ["key=models/a.gguf", "key=models/b.gguf"],
+      ["hash=0aa1", "hash=0aa2"],
+    ] as const) {
+      expect(address(a).shown).toBe("https://x.example/uc");
+      expect(address(a).key).not.toContain(a.split("=")[1] ?? "");
+      expect(address(a).key).not.toBe(address(b).key);
+      expect(address(a).key).toBe(address(`${a}&X-Amz-Signature=1&Expires=5`).key);
+    }
+  });
+
   test("queries without credentials are shown, all kinds of credentials are not", () => {
     const shown = (query: string) => readAddress(new URL(`https://x.example/f?${query}`)).shown;
     for (const open of ["id=5", "file=model.gguf&version=2", "download=true", "q=", "raw"])

@@ -1,4 +1,5 @@
 import type { DownloadChange, Downloads, Outcome, QueueMove } from "../../core/downloads.ts";
+import { startOrGoOn } from "../../core/ensure.ts";
 import type { Snapshot } from "../../core/feed.ts";
 import type { Clock } from "../../core/ports.ts";
 import { present, presentOne, STATUS } from "./present.ts";
@@ -30,8 +31,8 @@ export class Control {
   /** `replays` and `key`: sent again, it is begun once. */
   async start(body: StartBody, replays?: Replays, key: string | null = null) {
     const request = startRequest(body);
-    const begin = async (labels: Record<string, string> = {}) =>
-      (await this.#downloads.start({ ...request, labels: { ...request.labels, ...labels } })).download;
+    const begin = (labels: Record<string, string> = {}) =>
+      startOrGoOn(this.#downloads, { ...request, labels: { ...request.labels, ...labels } });
     const download =
       replays === undefined || key === null ? await begin() : await replays.once(key, body, begin);
     return presentOne(download, this.#clock.now());

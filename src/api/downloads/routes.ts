@@ -39,7 +39,8 @@ const OneQuery = open({
 
 const one: Answer = { description: "The download", schema: ref("Download") };
 const accepted: Answer = {
-  description: "The download, new or an equal one that is not finished",
+  description:
+    "The download: new, an equal one that is not finished, or an equal one that has failed half-way and goes on",
   schema: ref("Download"),
   headers: { Location: "Where to watch it" },
 };

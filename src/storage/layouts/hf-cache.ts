@@ -68,6 +68,17 @@ export class HfCacheLayout implements Layout {
     if (target.blob !== undefined) await this.#links.point(target.path, target.blob, true);
   }
 
+  /** The same for content that was there before; false when another download or program has taken it away meanwhile. */
+  async keep({ path, blob }: Target): Promise<boolean> {
+    const { disk } = this.#directories;
+    const isThere = async (at: TargetPath) =>
+      (await onDisk("look at", at, () => ifThere(disk.stat(at)))) !== undefined;
+    if (blob === undefined || (await isThere(path))) return true;
+    if (!(await isThere(blob))) return false;
+    await this.#links.point(path, blob, false);
+    return isThere(path);
+  }
+
   /** Links for what was there before, then the ref: it must never name a snapshot that does not exist (§7 rule 3). */
   async finish(input: PlanInput, plan: Plan): Promise<void> {
     const { folder, snapshot, commit } = this.#place(input);
