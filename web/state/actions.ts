@@ -210,7 +210,33 @@ const many = (
 
 /** The same verb for several; those whose state does not allow it are left out. */
 export const bulk = (verb: Verb, ids: readonly string[]): Promise<BulkResult | undefined> =>
-  many(ids, (id) => command(verb, id, background));
+  verb === "pause" || verb === "cancel"
+    ? stopMany(verb, ids)
+    : many(ids, (id) => command(verb, id, background));
+
+/** From the end of the queue, what runs at last: a place that becomes free would start the next one of them. */
+function stopMany(verb: "pause" | "cancel", ids: readonly string[]): Promise<BulkResult | undefined> {
+  const place = (id: string): number => peek(id)?.position ?? 0;
+  const waiting = new Set(ids.filter((id) => place(id) > 0));
+  const queue = Promise.withResolvers<void>();
+  if (waiting.size === 0) queue.resolve();
+  const afterQueue: Lanes = async (work) => {
+    await queue.promise;
+    return background(work);
+  };
+  return many(
+    ids.toSorted((a, b) => place(b) - place(a)),
+    async (id) => {
+      if (!waiting.has(id)) return command(verb, id, afterQueue);
+      try {
+        return await command(verb, id, background);
+      } finally {
+        waiting.delete(id);
+        if (waiting.size === 0) queue.resolve();
+      }
+    },
+  );
+}
 
 /** Takes finished records out of the list; the files stay. */
 export const bulkRemove = (ids: readonly string[]): Promise<BulkResult | undefined> =>
