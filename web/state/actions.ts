@@ -1,7 +1,7 @@
 /** What a reader can do. Each tells by a toast what went wrong, and resolves with whether it worked. */
 import { type Signal, signal } from "@preact/signals";
 import type { Lanes } from "../../src/client/lanes.ts";
-import { ApiError, locked, request, server } from "./api.ts";
+import { ApiError, ConnectionError, locked, request, server } from "./api.ts";
 import { background } from "./background.ts";
 import { forget } from "./connection.ts";
 import { confirm, toast } from "./notices.ts";
@@ -76,7 +76,8 @@ async function hold<T>(id: string, work: () => Promise<T>): Promise<T> {
 /** Says what went wrong; a lock shows itself. */
 export function tell(error: unknown): void {
   if (error instanceof ApiError && error.status === 401 && locked.value) return;
-  toast(error instanceof Error ? error.message : String(error), { kind: "bad" });
+  const isSilence = error instanceof ConnectionError;
+  toast(error instanceof Error ? error.message : String(error), { kind: "bad", isSilence });
 }
 
 /* ------------------------------------------------------------- one download */

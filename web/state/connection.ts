@@ -3,6 +3,7 @@ import { computed, effect, type ReadonlySignal, signal, untracked } from "@preac
 import { ConnectionError, type Link, type LiveEvent, ModelhaulError } from "../../src/client/index.ts";
 import { locked, server } from "./api.ts";
 import { loadAll, loadFinished, take } from "./catch-up.ts";
+import { endSilence } from "./notices.ts";
 import { prefs } from "./prefs.ts";
 
 export type ConnectionKind = "connecting" | "live" | "sse" | "polling" | "offline" | "locked";
@@ -109,6 +110,7 @@ async function run(way: Way, signal: AbortSignal): Promise<void> {
 function onLink(link: Link): void {
   if (link === "offline") return;
   clearTimeout(saying);
+  if (!isConnected) endSilence();
   isConnected = true;
   pause = FIRST_PAUSE_MS;
   const kind = KINDS[link];
