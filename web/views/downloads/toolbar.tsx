@@ -2,7 +2,7 @@
 import { useSignal } from "@preact/signals";
 import { Button, IconButton } from "../../parts/button.tsx";
 import { Dialog } from "../../parts/dialog.tsx";
-import { speed } from "../../parts/format.ts";
+import { number, speed } from "../../parts/format.ts";
 import { Icon } from "../../parts/icon.tsx";
 import { Menu } from "../../parts/menu.tsx";
 import { Select } from "../../parts/select.tsx";
@@ -64,7 +64,7 @@ function Filters() {
             prefs.filter.value = filter;
           }}
         >
-          {FILTER_WORDS[filter]} <span class="filter-count">{counters.value.filters[filter]}</span>
+          {FILTER_WORDS[filter]} <span class="filter-count">{number(counters.value.filters[filter])}</span>
         </button>
       ))}
     </fieldset>
@@ -162,7 +162,7 @@ function More({ ended, limit }: { ended: number; limit: number }) {
             onSelect: () => void askTotalLimit(),
           },
           {
-            label: `Remove finished (${ended})`,
+            label: `Remove finished (${number(ended)})`,
             icon: "trash",
             disabled: ended === 0 || busy("history"),
             onSelect: () => void removeFinished(),
