@@ -102,6 +102,21 @@ const CAUSES: Record<ErrorCode, readonly [cause: string, advice: string]> = {
   internal: ["A fault of this server", "Retry; if it comes back, please report it."],
 };
 
+/** What another address or a token mends, and no retry: it is to be added again. */
+const ADD_AGAIN: ReadonlySet<string> = new Set<ErrorCode>([
+  "invalid_url",
+  "not_found",
+  "revision_not_found",
+  "entry_not_found",
+  "auth_required",
+  "gated",
+  "forbidden",
+  "gone",
+  "rejected",
+  "unexpected_content",
+  "lfs_pointer",
+]);
+
 export interface Trouble {
   cause: string;
   /** The server's own words. */
@@ -109,6 +124,8 @@ export interface Trouble {
   advice: string;
   /** It is over; otherwise it is being tried again. */
   final: boolean;
+  /** What to look up to add it again, where that is what to do. */
+  reference: string | undefined;
 }
 
 /** What went wrong with a download, or with its last try; undefined when nothing did. */
@@ -120,7 +137,8 @@ export function troubleOf(item: Still): Trouble | undefined {
   if (code === undefined && message === "") return undefined;
   const known = code !== undefined && Object.hasOwn(CAUSES, code);
   const [cause, advice] = CAUSES[known ? (code as ErrorCode) : "internal"];
-  return { cause, message, advice, final };
+  const isToAdd = final && code !== undefined && ADD_AGAIN.has(code);
+  return { cause, message, advice, final, reference: isToAdd ? item.url : undefined };
 }
 
 /** Where it comes from, in one line; what its name says already is left out. */
