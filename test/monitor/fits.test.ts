@@ -78,6 +78,21 @@ describe.skipIf(!hasBrowser)("what a reader is to see", () => {
     await view.page.waitForURL(/#\/downloads$/);
   });
 
+  test("A27 a message about the longest name leaves the page in sight, and its buttons in reach", async () => {
+    const name = "a-name-".repeat(60);
+    slow(world);
+    const { id } = await begin(world, 0, name);
+    await world.daemon.until(id, "downloading");
+    const view = await world.open({ width: PHONE });
+    await view.button(`Cancel ${name}`).click();
+    await view.button("Cancel download").click();
+    const message = view.page.locator(".toast");
+    await message.waitFor();
+    expect((await message.boundingBox())?.height).toBeLessThan(150);
+    await view.button("Start again", message).click();
+    await world.daemon.until(id, ({ state }) => state !== "cancelled");
+  });
+
   test("A27 on a phone on its side the name of a model is not cut", async () => {
     const { id } = await world.daemon.begin({ repo_id: REPO, include: ["*Q4_K_M*"] });
     await world.daemon.until(id, "completed");

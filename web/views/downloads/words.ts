@@ -98,7 +98,10 @@ const CAUSES: Record<ErrorCode, readonly [cause: string, advice: string]> = {
   file_too_big: ["The disk cannot hold files this large", "Use a folder on another file system."],
   tampered: ["Somebody changed the unfinished file", "Retry; it starts from the beginning."],
   locked: ["Another program uses the file", "End that program, then retry."],
-  engine_failed: ["The engine did not start", "The file is complete. See the engine's log under Engines."],
+  engine_failed: [
+    "The engine did not start",
+    "The file is complete; an engine that was made has its log under Engines.",
+  ],
   internal: ["A fault of this server", "Retry; if it comes back, please report it."],
 };
 
