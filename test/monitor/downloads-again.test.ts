@@ -32,6 +32,34 @@ describe.skipIf(!hasBrowser)("downloads that are begun or looked for again", () 
     await view.page.getByRole("list", { name: "To download" }).getByText("0.gguf").first().waitFor();
   });
 
+  test("R117 a refresh pressed twice keeps the banner of the one that failed", async () => {
+    const view = await world.open();
+    await view.button("Connection: live").waitFor();
+    view.allow(/500/);
+    const [list, settings] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    await view.page.route("**/v1/downloads?**", async (route) => {
+      await list.promise;
+      await route.fulfill({ status: 500, json: { error: { message: "Not now." } } });
+    });
+    await view.button("Refresh now").click();
+    await view.page.locator('[aria-busy="true"]:visible').waitFor();
+    const asked = view.page.waitForRequest("**/v1/settings");
+    await view.page.route("**/v1/settings", async (route) => {
+      await settings.promise;
+      await route.continue();
+    });
+    await view.button("Refresh now").click();
+    await asked;
+    list.resolve();
+    const banner = view.page.getByRole("alert").filter({ hasText: "Not now." });
+    await banner.waitFor();
+    const answered = view.page.waitForResponse("**/v1/settings");
+    settings.resolve();
+    await (await answered).finished();
+    await view.page.evaluate(() => new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn))));
+    expect(await banner.count()).toBe(1);
+  });
+
   test("R135 what is searched for is seen from its beginning", async () => {
     slow(world);
     await line(

@@ -66,15 +66,16 @@ export function retryNow(): void {
   wake();
 }
 
-/** Asks for everything once more; never twice at a time (R114). */
-export async function refresh(): Promise<void> {
-  if (isRefreshing.value) return;
+let refreshing: Promise<void> | undefined;
+
+/** Asks for everything once more; never twice at a time (R114): who asks meanwhile hears how that ends. */
+export function refresh(): Promise<void> {
   isRefreshing.value = true;
-  try {
-    await loadAll();
-  } finally {
+  refreshing ??= loadAll().finally(() => {
     isRefreshing.value = false;
-  }
+    refreshing = undefined;
+  });
+  return refreshing;
 }
 
 /** Forgets what was seen: whoever logs in next may see something else. */
