@@ -2,6 +2,7 @@ import "./style/tokens.css";
 import "./style/base.css";
 import "./style/parts.css";
 import "./style/shell.css";
+import "./style/contrast.css";
 import { render } from "preact";
 import { App } from "./shell/app.tsx";
 import { keepLook } from "./shell/look.ts";

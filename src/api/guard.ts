@@ -79,12 +79,13 @@ export class Guard {
   }
 
   /**
-   * Refuses what a foreign page sends before it has any effect, opening a WebSocket included (F182). `starts` says that
+   * Refuses what a foreign page sends, the server's own pages excepted under every name it answers for, before it has any effect, opening a WebSocket included (F182). `starts` says that
    * this route starts something whatever the method: there an image tag, which sends no Origin, is refused too (A14).
    */
   checkOrigin(request: Request, starts = false): void {
     const isBlind = starts && request.headers.get("origin") === null && isCrossSite(request);
-    if (!isBlind && (this.mayRead(request) || !(starts || isEffectful(request)))) return;
+    const isHarmless = !(starts || isEffectful(request));
+    if (!isBlind && (isHarmless || this.mayRead(request) || isSameOrigin(request))) return;
     throw new Problem(
       "forbidden_origin",
       "Requests from this web origin are refused; start the server with --cors-origin ORIGIN to allow it",

@@ -112,6 +112,24 @@ describe("without a key", () => {
     expect(await host("models.lan")).toBe(200);
     expect(await host(`localhost:${portOf(daemon)}`)).toBe(200);
 
+    // Its own page, under the name that the operator allows (A14, A26).
+    const page = (origin: string) =>
+      rawRequest(
+        portOf(daemon),
+        getText("/v1/ws", {
+          Host: "models.lan",
+          Connection: "Upgrade",
+          Upgrade: "websocket",
+          "Sec-WebSocket-Version": "13",
+          "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+          Origin: origin,
+        }),
+        { until: 12 },
+      );
+    expect((await page("http://models.lan")).text).toStartWith("HTTP/1.1 101");
+    for (const other of ["http://models.lan:81", "http://evil.models.lan", "http://models.lan.evil.example"])
+      expect((await page(other)).text).toStartWith("HTTP/1.1 403");
+
     const evil = { Origin: "https://evil.example" };
     const refused = await daemon.api("POST", "/v1/downloads", START, evil);
     expect([refused.status, refused.body.error.code]).toEqual([403, "forbidden_origin"]);

@@ -61,6 +61,16 @@ describe.skipIf(!hasBrowser)("what is done to a selection", () => {
     expect(new Set(states)).toEqual(new Set(["paused"]));
   });
 
+  test.each(["Pause", "Cancel"])("R135 %s of what runs and waits begins none that wait", async (verb) => {
+    const { view } = await all();
+    const before = world.origin.requests().length;
+    await view.button(verb).press("Enter");
+    if (verb === "Cancel") await view.button("Cancel downloads").click();
+    await view.page.getByText(/^8 downloads (paused|cancelled)$/).waitFor();
+    const begun = world.origin.requests().slice(before);
+    expect(begun.filter(({ path }) => path !== "/0.gguf")).toEqual([]);
+  });
+
   test("R135 what is refused is shown as it was, and told with its reason among the rest", async () => {
     const { view, ids } = await all();
     view.allow(/503/);

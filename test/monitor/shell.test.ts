@@ -231,6 +231,33 @@ describe.skipIf(!hasBrowser)("a connection that breaks", () => {
     await world.forget();
   });
 
+  test.each([
+    ["models", /^Nothing on disk yet$/],
+    ["settings", /^modelhaul \d/],
+  ])(
+    "what told of a silent server goes when it answers again, and %s shows what it could not read",
+    async (at, known) => {
+      await world.forget();
+      const view = await world.open({ at: "/#/add" });
+      view.allow(...BROKEN);
+      await connection(view, "live").waitFor();
+      await world.daemon.kill();
+      await view.field("URL, repository or model").fill("acme/any");
+      await view.button("Look up").click();
+      const silence = view.page.locator(".toast").filter({ hasText: /^No answer/ });
+      await silence.waitFor();
+      await connection(view, "no connection").waitFor();
+      await view.goto(`#/${at}`);
+      await view.page.getByRole("heading", { level: 2 }).first().waitFor();
+      expect(await view.page.getByText(known).count()).toBe(0);
+      await world.daemon.start();
+      await connection(view, "live").waitFor();
+      await view.page.getByText(known).waitFor();
+      expect(await view.page.getByText(/could not be read/).count()).toBe(0);
+      await silence.waitFor({ state: "detached" });
+    },
+  );
+
   test("a WebSocket dropped in the middle is followed by server-sent events, these by polling", async () => {
     const sockets: { close(): Promise<void> }[] = [];
     let isRefusing = false;

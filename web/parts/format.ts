@@ -2,6 +2,12 @@
 const locale = globalThis.navigator?.language;
 const UNITS = ["B", "KB", "MB", "GB", "TB", "PB"];
 const whole = new Intl.NumberFormat(locale, { maximumFractionDigits: 0 });
+const twoDigits = new Intl.NumberFormat(locale, { minimumIntegerDigits: 2, maximumFractionDigits: 0 });
+const share = new Intl.NumberFormat(locale, {
+  style: "percent",
+  minimumFractionDigits: 1,
+  maximumFractionDigits: 1,
+});
 const tenths = new Intl.NumberFormat(locale, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const hundredths = new Intl.NumberFormat(locale, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 
@@ -21,17 +27,18 @@ export const number = (value: number): string => whole.format(value);
 
 /** `2:03`, `1:02:03`, `3 d 4 h`. */
 export function duration(seconds: number): string {
-  const two = (value: number): string => String(Math.floor(value)).padStart(2, "0");
+  const two = (value: number): string => twoDigits.format(Math.floor(value));
   const days = Math.floor(seconds / 86_400);
   const hours = Math.floor((seconds % 86_400) / 3600);
   const minutes = Math.floor((seconds % 3600) / 60);
-  if (days > 0) return `${whole.format(days)} d ${hours} h`;
-  return hours > 0 ? `${hours}:${two(minutes)}:${two(seconds % 60)}` : `${minutes}:${two(seconds % 60)}`;
+  if (days > 0) return `${whole.format(days)} d ${whole.format(hours)} h`;
+  const rest = two(seconds % 60);
+  return hours > 0 ? `${whole.format(hours)}:${two(minutes)}:${rest}` : `${whole.format(minutes)}:${rest}`;
 }
 
 /** One decimal, rounded down: 100.0 means all of it (R120). */
 export const percent = (percentage: number): string =>
-  `${tenths.format(Math.floor(percentage * 10 + 1e-9) / 10)}%`;
+  share.format(Math.floor(percentage * 10 + 1e-9) / 1000);
 
 const clock = /* @__PURE__ */ new Intl.DateTimeFormat(locale, { hour: "2-digit", minute: "2-digit" });
 const day = /* @__PURE__ */ new Intl.DateTimeFormat(locale, {
@@ -48,8 +55,20 @@ export function time(at: number, now = Date.now()): string {
   return (isToday ? clock : day).format(at);
 }
 
-/** Epoch milliseconds, with everything. */
-export const date = (at: number): string => full.format(at);
+const OF_CLOCK: readonly string[] = ["hour", "minute", "second", "dayPeriod"];
+
+/** Epoch milliseconds, with everything. Where it is too long for its line it breaks between the day and the hour only. */
+export function date(at: number): string {
+  const parts = full.formatToParts(at);
+  const isClock = (index: number): boolean => OF_CLOCK.includes(parts[index]?.type ?? "");
+  return parts
+    .map(({ type, value }, index) =>
+      type === "literal" && isClock(index - 1) === isClock(index + 1)
+        ? value.replaceAll(" ", "\u00a0")
+        : value,
+    )
+    .join("");
+}
 
 const STATE_WORDS: Record<string, string> = { creating_engine: "creating engine" };
 /** The API's word of a state, as people read it. */

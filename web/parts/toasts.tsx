@@ -47,7 +47,7 @@ function Message({ toast: { id, text, kind, action }, before }: MessageProps) {
   };
   return (
     <div class={`toast ${kind}`} ref={own}>
-      <p>{text}</p>
+      <p title={text}>{text}</p>
       {action && (
         <button type="button" class="button quiet" onClick={act}>
           {action.label}

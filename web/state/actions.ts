@@ -1,8 +1,7 @@
 /** What a reader can do. Each tells by a toast what went wrong, and resolves with whether it worked. */
 import { type Signal, signal } from "@preact/signals";
 import type { Lanes } from "../../src/client/lanes.ts";
-import { ApiError, locked, request, server } from "./api.ts";
-import { background } from "./background.ts";
+import { ApiError, ConnectionError, locked, server } from "./api.ts";
 import { forget } from "./connection.ts";
 import { confirm, toast } from "./notices.ts";
 import { hasSession } from "./session.ts";
@@ -60,7 +59,7 @@ export async function attempt<T>(id: string, work: () => Promise<T>): Promise<T 
 }
 
 /** The same for what nothing else is being done to; throws as the work does. */
-async function hold<T>(id: string, work: () => Promise<T>): Promise<T> {
+export async function hold<T>(id: string, work: () => Promise<T>): Promise<T> {
   const isBusy = workOn(id);
   isBusy.value = true;
   try {
@@ -76,7 +75,8 @@ async function hold<T>(id: string, work: () => Promise<T>): Promise<T> {
 /** Says what went wrong; a lock shows itself. */
 export function tell(error: unknown): void {
   if (error instanceof ApiError && error.status === 401 && locked.value) return;
-  toast(error instanceof Error ? error.message : String(error), { kind: "bad" });
+  const isSilence = error instanceof ConnectionError;
+  toast(error instanceof Error ? error.message : String(error), { kind: "bad", isSilence });
 }
 
 /* ------------------------------------------------------------- one download */
@@ -92,7 +92,7 @@ const OPTIMISTIC: Record<Verb, State> = {
 const BEHIND_MS = 1_000;
 
 /** Until nothing is being done to it. */
-async function turn(id: string): Promise<void> {
+export async function turn(id: string): Promise<void> {
   while (ends.has(id)) await ends.get(id);
 }
 
@@ -102,7 +102,7 @@ const atOnce: Lanes = (work) => work();
  * One command after the other: what a reader presses meanwhile is done next, if the state allows it by then. Shown as
  * done at once, whenever its lane lets it be asked for. False when it is not allowed; throws what the server refuses.
  */
-async function command(verb: Verb, id: string, lane = atOnce): Promise<boolean> {
+export async function command(verb: Verb, id: string, lane = atOnce): Promise<boolean> {
   if (ends.has(id)) await turn(id);
   const state = peek(id)?.state;
   if (state === undefined || !may(verb, state)) return false;
@@ -177,90 +177,6 @@ export async function start(body: StartBody): Promise<DownloadItem> {
 
 /** With its files. Throws `ApiError`, as everything that only reads. */
 export const details = (id: string): Promise<DownloadDetails> => server.downloads.get(id);
-
-/* --------------------------------------------------------------------- many */
-
-export interface BulkResult {
-  done: number;
-  failed: { id: string; reason: string }[];
-}
-
-const SELECTION = "selection";
-
-/** Whether something is being done to several; reading it subscribes. */
-export const isBulkBusy = (): boolean => busy(SELECTION);
-
-/** Begins the work for all; undefined when other work for several is under way. */
-const many = (
-  ids: readonly string[],
-  work: (id: string) => Promise<boolean>,
-): Promise<BulkResult | undefined> =>
-  attempt(SELECTION, async () => {
-    const result: BulkResult = { done: 0, failed: [] };
-    const one = async (id: string): Promise<void> => {
-      try {
-        if (await work(id)) result.done += 1;
-      } catch (error) {
-        result.failed.push({ id, reason: error instanceof Error ? error.message : String(error) });
-      }
-    };
-    await Promise.all(ids.map(one));
-    return result;
-  });
-
-/** The same verb for several; those whose state does not allow it are left out. */
-export const bulk = (verb: Verb, ids: readonly string[]): Promise<BulkResult | undefined> =>
-  many(ids, (id) => command(verb, id, background));
-
-/** Takes finished records out of the list; the files stay. */
-export const bulkRemove = (ids: readonly string[]): Promise<BulkResult | undefined> =>
-  many(ids, async (id) => {
-    await turn(id);
-    await hold(id, () => background(() => server.history.remove(id)));
-    drop(id);
-    return true;
-  });
-
-/** The same priority or limit for several. */
-export const bulkPatch = (
-  ids: readonly string[],
-  change: { priority: number } | { rate_limit_bps: number },
-): Promise<BulkResult | undefined> =>
-  many(ids, async (id) => {
-    await turn(id);
-    const truth = pretend(id, change, () => true);
-    try {
-      put(await hold(id, () => background(() => server.downloads.change(id, change))));
-    } finally {
-      truth();
-    }
-    return true;
-  });
-
-export const pauseAll = (): Promise<boolean> => all("pause", "paused");
-export const resumeAll = (): Promise<boolean> => all("resume", "resumed");
-/** Asks first (R116). */
-export async function cancelAll(): Promise<boolean> {
-  const isSure = await confirm({
-    title: "Cancel all downloads?",
-    text: "What has arrived of them so far is deleted.",
-    yes: "Cancel all",
-    no: "Keep them",
-    danger: true,
-  });
-  return isSure && all("cancel", "cancelled");
-}
-
-async function all(verb: "pause" | "resume" | "cancel", past: string): Promise<boolean> {
-  interface Answer {
-    summary: Record<string, number>;
-  }
-  const answer = await attempt("all", () => request<Answer>("POST", `/v1/downloads/${verb}`));
-  if (!answer) return false;
-  const done = Object.entries(answer.summary).find(([name]) => name.startsWith("successful_"))?.[1] ?? 0;
-  toast(`${done} ${done === 1 ? "download" : "downloads"} ${past}`);
-  return true;
-}
 
 export async function clearHistory(options: { files?: boolean } = {}): Promise<boolean> {
   return (await attempt("history", () => server.history.clear(options))) !== undefined;

@@ -3,6 +3,7 @@ import { computed, effect, type ReadonlySignal, signal, untracked } from "@preac
 import { ConnectionError, type Link, type LiveEvent, ModelhaulError } from "../../src/client/index.ts";
 import { locked, server } from "./api.ts";
 import { loadAll, loadFinished, take } from "./catch-up.ts";
+import { endSilence } from "./notices.ts";
 import { prefs } from "./prefs.ts";
 
 export type ConnectionKind = "connecting" | "live" | "sse" | "polling" | "offline" | "locked";
@@ -65,15 +66,16 @@ export function retryNow(): void {
   wake();
 }
 
-/** Asks for everything once more; never twice at a time (R114). */
-export async function refresh(): Promise<void> {
-  if (isRefreshing.value) return;
+let refreshing: Promise<void> | undefined;
+
+/** Asks for everything once more; never twice at a time (R114): who asks meanwhile hears how that ends. */
+export function refresh(): Promise<void> {
   isRefreshing.value = true;
-  try {
-    await loadAll();
-  } finally {
+  refreshing ??= loadAll().finally(() => {
     isRefreshing.value = false;
-  }
+    refreshing = undefined;
+  });
+  return refreshing;
 }
 
 /** Forgets what was seen: whoever logs in next may see something else. */
@@ -109,6 +111,7 @@ async function run(way: Way, signal: AbortSignal): Promise<void> {
 function onLink(link: Link): void {
   if (link === "offline") return;
   clearTimeout(saying);
+  if (!isConnected) endSilence();
   isConnected = true;
   pause = FIRST_PAUSE_MS;
   const kind = KINDS[link];

@@ -6,6 +6,8 @@ export interface Toast {
   text: string;
   kind: "info" | "good" | "bad";
   action?: { label: string; run: () => void };
+  /** The server did not answer: old news once it does again. */
+  isSilence?: boolean;
 }
 
 const GOOD_MS = 5_000;
@@ -17,11 +19,16 @@ export const toasts: ReadonlySignal<readonly Toast[]> = shown;
 let last = 0;
 
 /** Tells something. The same text twice is shown once. */
-export function toast(text: string, options: Partial<Pick<Toast, "kind" | "action">> = {}): void {
+export function toast(text: string, options: Partial<Omit<Toast, "id" | "text">> = {}): void {
   last += 1;
   const told: Toast = { id: last, text, kind: "info", ...options };
   shown.value = [...shown.value.filter((other) => other.text !== text), told].slice(-MOST);
   if (told.kind !== "bad") setTimeout(dismiss, told.action ? 2 * GOOD_MS : GOOD_MS, told.id);
+}
+
+/** The server answers again: what tells of its silence stays a moment, to be read, and goes. */
+export function endSilence(): void {
+  for (const { id, isSilence } of shown.value) if (isSilence) setTimeout(dismiss, GOOD_MS, id);
 }
 
 export function dismiss(id: number): void {

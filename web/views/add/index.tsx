@@ -9,11 +9,22 @@ import { toast } from "../../state/notices.ts";
 import { go, route } from "../../state/route.ts";
 import { startAll } from "./begin.ts";
 import { ItemCard } from "./item.tsx";
-import { addText, bytesOf, freeSpace, type Item, isReading, isReady, items, removeItem } from "./items.ts";
+import {
+  addText,
+  bytesOf,
+  freeSpace,
+  giveBack,
+  type Item,
+  isReading,
+  isReady,
+  items,
+  removeItem,
+  typed,
+} from "./items.ts";
 
 /** Looks up what is typed, pasted or dropped, lets choose, and starts it. */
 export function AddView() {
-  const text = useSignal("");
+  const text = typed;
   const field = useRef<HTMLTextAreaElement>(null);
   useEffect(() => {
     field.current?.focus();
@@ -25,7 +36,7 @@ export function AddView() {
     await addText(what);
   };
   const edit = (item: Item): void => {
-    text.value = item.line;
+    giveBack([item.line]);
     removeItem(item);
     field.current?.focus();
   };

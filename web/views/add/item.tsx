@@ -1,6 +1,7 @@
 import type { RefObject } from "preact";
 import { useId, useLayoutEffect, useRef } from "preact/hooks";
 import { Button, IconButton } from "../../parts/button.tsx";
+import { useHeirs } from "../../parts/focus.ts";
 import { bytes } from "../../parts/format.ts";
 import { ErrorBox, Loading } from "../../parts/states.tsx";
 import { providerWord } from "../providers.ts";
@@ -19,7 +20,7 @@ export function ItemCard({ item, onEdit }: { item: Item; onEdit: () => void }) {
   const found = item.found.value;
   const name = reading?.model_id ?? line;
   return (
-    <li ref={card} class="add-item" aria-labelledby={titleId}>
+    <li ref={card} class="add-item" tabIndex={-1} aria-labelledby={titleId}>
       <header>
         <div class="add-name">
           <h3 id={titleId}>{name}</h3>
@@ -71,18 +72,9 @@ function Body({ item, found, onEdit }: { item: Item; found: Found; onEdit: () =>
       return <Loading label="Looking it up" />;
     case "failed":
       return (
-        <>
-          <ErrorBox
-            action={
-              <Button kind="quiet" onClick={onEdit}>
-                Edit
-              </Button>
-            }
-          >
-            {found.message}
-          </ErrorBox>
-          {found.wantsToken && <TokenForm item={item} />}
-        </>
+        <Failed item={item} onEdit={onEdit} wantsToken={found.wantsToken}>
+          {found.message}
+        </Failed>
       );
     case "whole":
       return isOllama(item) ? <OllamaWay item={item} size={found.size} /> : <Whole item={item} />;
@@ -94,6 +86,43 @@ function Body({ item, found, onEdit }: { item: Item; found: Found; onEdit: () =>
         </>
       );
   }
+}
+
+interface FailedProps {
+  item: Item;
+  onEdit: () => void;
+  wantsToken: boolean;
+  /** Why. */
+  children: string;
+}
+
+/** What can be done about it. The focus stays at the card when it is looked up again. */
+function Failed({ item, onEdit, wantsToken, children }: FailedProps) {
+  const { reading } = item;
+  const own = useRef<HTMLDivElement>(null);
+  const card = useRef<HTMLElement>(null);
+  useLayoutEffect(() => {
+    card.current = own.current?.closest("li") ?? null;
+  }, []);
+  useHeirs(own, () => [card.current]);
+  const actions = (
+    <>
+      {reading && !reading.error && (
+        <Button kind="quiet" onClick={() => void look(item)}>
+          Try again
+        </Button>
+      )}
+      <Button kind="quiet" onClick={onEdit}>
+        Edit
+      </Button>
+    </>
+  );
+  return (
+    <div ref={own} class="add-failed">
+      <ErrorBox action={actions}>{children}</ErrorBox>
+      {wantsToken && <TokenForm item={item} />}
+    </div>
+  );
 }
 
 function Whole({ item: { provider } }: { item: Item }) {

@@ -6,6 +6,7 @@ import { type Lanes, lanes } from "../../../src/client/lanes.ts";
 import { listRemoteFiles, loadStorage, tell } from "../../state/actions.ts";
 import { ApiError, server } from "../../state/api.ts";
 import { background } from "../../state/background.ts";
+import { toast } from "../../state/notices.ts";
 import { storage } from "../../state/store.ts";
 import type { RemoteListing } from "../../state/types.ts";
 import { type Choices, choicesOf, preselect, sizeOf } from "./choices.ts";
@@ -90,24 +91,33 @@ export const items: ReadonlySignal<readonly Item[]> = all;
 export const isReading = signal(false);
 let last = 0;
 
-/** Reads all lines of a text and adds what is not there yet; answers how many were added. */
-export async function addText(text: string): Promise<number> {
+/** What stands in the field, kept while the reader looks at other views. */
+export const typed = signal("");
+
+/** Puts lines back into the field, before what has been typed meanwhile. */
+export function giveBack(lines: readonly string[]): void {
+  typed.value = [...lines, typed.peek()].filter((line) => line.trim() !== "").join("\n");
+}
+
+/** Reads the lines of a text and adds what is not there yet; what cannot be read now is put into the field. */
+export async function addText(text: string): Promise<void> {
   const known = new Set(all.peek().map(({ line }) => line));
-  const lines = linesOf(text)
-    .filter((line) => !known.has(line))
-    .slice(0, MOST_LINES);
-  if (lines.length === 0) return 0;
+  const lines = linesOf(text).filter((line) => !known.has(line));
+  if (lines.length === 0) return;
+  const [now, later] = [lines.slice(0, MOST_LINES), lines.slice(MOST_LINES)];
   isReading.value = true;
   try {
-    const { readings } = await server.hub.read(lines.map(referenceOf));
+    const { readings } = await server.hub.read(now.map(referenceOf));
     void loadStorage().catch(() => {});
-    const fresh = lines.map((line, at) => itemOf(line, readings[at]));
+    const fresh = now.map((line, at) => itemOf(line, readings[at]));
     all.value = [...all.peek(), ...fresh];
     for (const item of fresh) void look(item);
-    return fresh.length;
+    if (later.length === 0) return;
+    giveBack(later);
+    toast(`${MOST_LINES} are looked up. ${later.length} more stay in the field: look them up next.`);
   } catch (error) {
+    giveBack(lines);
     tell(error);
-    return 0;
   } finally {
     isReading.value = false;
   }

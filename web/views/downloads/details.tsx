@@ -5,6 +5,7 @@ import { Bar } from "../../parts/bar.tsx";
 import { Button } from "../../parts/button.tsx";
 import { bytes, date, duration, percent, speed } from "../../parts/format.ts";
 import { details } from "../../state/actions.ts";
+import { href } from "../../state/route.ts";
 import type { Row } from "../../state/store.ts";
 import type { DownloadItem, FileItem } from "../../state/types.ts";
 import { BOTTLENECKS, linkOf, type Trouble, troubleOf } from "./words.ts";
@@ -29,13 +30,14 @@ export function Details({ download, row }: { download: DownloadItem; row: Row })
 }
 
 function TroubleBox({ trouble }: { trouble: Trouble }) {
-  const { cause, message, advice, final } = trouble;
+  const { cause, message, advice, final, reference } = trouble;
   return (
     <section class={final ? "trouble" : "trouble trouble-mild"} aria-label="Error">
       <p>
         <strong>{cause}.</strong> {final ? advice : "It is tried again by itself."}
       </p>
       {message !== "" && <p class="trouble-message">{message}</p>}
+      {reference !== undefined && <a href={href("add", { ref: reference })}>Add it again</a>}
     </section>
   );
 }

@@ -1,8 +1,9 @@
 import { useSignalEffect } from "@preact/signals";
+import type { RefObject } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { type ListHandle, VirtualList } from "../../parts/virtual-list.tsx";
+import { type ListHandle, SCROLLER, VirtualList } from "../../parts/virtual-list.tsx";
 import { prefs } from "../../state/prefs.ts";
-import { order } from "../../state/store.ts";
+import { order, view } from "../../state/store.ts";
 import { dragged, drop } from "./drag.ts";
 import { onRowKey, SHORTCUTS } from "./keys.ts";
 import { DownloadRow } from "./row.tsx";
@@ -24,14 +25,31 @@ function useNarrow(): boolean {
   return isNarrow;
 }
 
+/** Whoever looks for something else sees it from its beginning. */
+function useFromTop(): RefObject<HTMLDivElement | null> {
+  const list = useRef<HTMLDivElement>(null);
+  const last = useRef(view.peek());
+  useSignalEffect(() => {
+    if (view.value === last.current) return;
+    last.current = view.value;
+    const scroller = list.current?.closest(`[${SCROLLER}]`);
+    const tools = list.current?.parentElement?.querySelector(".tools");
+    if (!list.current || !scroller || !tools) return;
+    const hidden = list.current.getBoundingClientRect().top - tools.getBoundingClientRect().bottom;
+    scroller.scrollTop += Math.min(0, hidden);
+  });
+  return list;
+}
+
 export function DownloadList() {
   const handle = useRef<ListHandle>(null);
   const isNarrow = useNarrow();
   useInSight(handle);
   useSignalEffect(() => keepOnly(order.value));
+  const list = useFromTop();
   const heights = HEIGHTS[prefs.density.value];
   return (
-    <div class={dragged.value === undefined ? "downloads" : "downloads is-dragging"}>
+    <div ref={list} class={dragged.value === undefined ? "downloads" : "downloads is-dragging"}>
       <VirtualList
         label="Downloads"
         ids={order.value}

@@ -1,5 +1,5 @@
 /** What can be done to all that are selected. */
-import { type BulkResult, bulk, bulkPatch, bulkRemove } from "../../state/actions.ts";
+import { type BulkResult, bulk, bulkPatch, bulkRemove } from "../../state/bulk.ts";
 import { confirm, toast } from "../../state/notices.ts";
 import { peek } from "../../state/store.ts";
 import type { Verb } from "../../state/types.ts";

@@ -1,4 +1,5 @@
 /** Everything that can be done to one download, beyond its buttons. */
+import { copy } from "../../parts/copy.ts";
 import { Menu, type MenuItem } from "../../parts/menu.tsx";
 import { patch, remove } from "../../state/actions.ts";
 import { confirm, toast } from "../../state/notices.ts";
@@ -27,12 +28,12 @@ export function RowMenu({ download, isOpen, onDetails, tabIndex }: RowMenuProps)
       disabled: !may("limit", download),
       onSelect: () => askLimit([download.id]),
     },
-    { label: "Copy address", icon: "copy", onSelect: () => void copy(download.url, "Address") },
+    { label: "Copy address", icon: "copy", onSelect: () => void copyOf(download.url, "Address") },
     {
       label: "Copy path",
       icon: "folder",
       disabled: download.local_path === "",
-      onSelect: () => void copy(download.local_path, "Path"),
+      onSelect: () => void copyOf(download.local_path, "Path"),
     },
     "separator",
     {
@@ -85,13 +86,10 @@ async function removeWithFiles({ id, model_id }: Still): Promise<void> {
   if (isSure && (await remove(id, { files: true }))) toast(`${model_id} deleted`);
 }
 
-async function copy(text: string, what: string): Promise<void> {
-  try {
-    await navigator.clipboard.writeText(text);
-    toast(`${what} copied`);
-  } catch {
+async function copyOf(text: string, what: string): Promise<void> {
+  if (await copy(text)) toast(`${what} copied`);
+  else
     toast("The browser does not allow copying here; select the text in the details instead.", {
       kind: "bad",
     });
-  }
 }

@@ -4,7 +4,7 @@ import { Button } from "../../parts/button.tsx";
 import { useHeirs } from "../../parts/focus.ts";
 import type { IconName } from "../../parts/icon.tsx";
 import { Menu } from "../../parts/menu.tsx";
-import { isBulkBusy } from "../../state/actions.ts";
+import { isBulkBusy } from "../../state/bulk.ts";
 import { peek, row } from "../../state/store.ts";
 import type { DownloadItem } from "../../state/types.ts";
 import { type Act, whichMay } from "./allowed.ts";

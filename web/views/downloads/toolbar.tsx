@@ -2,11 +2,12 @@
 import { useSignal } from "@preact/signals";
 import { Button, IconButton } from "../../parts/button.tsx";
 import { Dialog } from "../../parts/dialog.tsx";
-import { speed } from "../../parts/format.ts";
+import { number, speed } from "../../parts/format.ts";
 import { Icon } from "../../parts/icon.tsx";
 import { Menu } from "../../parts/menu.tsx";
 import { Select } from "../../parts/select.tsx";
-import { busy, cancelAll, clearHistory, pauseAll, resumeAll } from "../../state/actions.ts";
+import { busy, clearHistory } from "../../state/actions.ts";
+import { cancelAll, pauseAll, resumeAll } from "../../state/bulk.ts";
 import { isRefreshing } from "../../state/connection.ts";
 import { confirm } from "../../state/notices.ts";
 import { FILTERS, type Filter, prefs, SORTS, type Sort } from "../../state/prefs.ts";
@@ -64,7 +65,7 @@ function Filters() {
             prefs.filter.value = filter;
           }}
         >
-          {FILTER_WORDS[filter]} <span class="filter-count">{counters.value.filters[filter]}</span>
+          {FILTER_WORDS[filter]} <span class="filter-count">{number(counters.value.filters[filter])}</span>
         </button>
       ))}
     </fieldset>
@@ -162,7 +163,7 @@ function More({ ended, limit }: { ended: number; limit: number }) {
             onSelect: () => void askTotalLimit(),
           },
           {
-            label: `Remove finished (${ended})`,
+            label: `Remove finished (${number(ended)})`,
             icon: "trash",
             disabled: ended === 0 || busy("history"),
             onSelect: () => void removeFinished(),

@@ -98,9 +98,27 @@ const CAUSES: Record<ErrorCode, readonly [cause: string, advice: string]> = {
   file_too_big: ["The disk cannot hold files this large", "Use a folder on another file system."],
   tampered: ["Somebody changed the unfinished file", "Retry; it starts from the beginning."],
   locked: ["Another program uses the file", "End that program, then retry."],
-  engine_failed: ["The engine did not start", "The file is complete. See the engine's log under Engines."],
+  engine_failed: [
+    "The engine did not start",
+    "The file is complete; an engine that was made has its log under Engines.",
+  ],
   internal: ["A fault of this server", "Retry; if it comes back, please report it."],
 };
+
+/** What another address or a token mends, and no retry: it is to be added again. */
+const ADD_AGAIN: ReadonlySet<string> = new Set<ErrorCode>([
+  "invalid_url",
+  "not_found",
+  "revision_not_found",
+  "entry_not_found",
+  "auth_required",
+  "gated",
+  "forbidden",
+  "gone",
+  "rejected",
+  "unexpected_content",
+  "lfs_pointer",
+]);
 
 export interface Trouble {
   cause: string;
@@ -109,6 +127,8 @@ export interface Trouble {
   advice: string;
   /** It is over; otherwise it is being tried again. */
   final: boolean;
+  /** What to look up to add it again, where that is what to do. */
+  reference: string | undefined;
 }
 
 /** What went wrong with a download, or with its last try; undefined when nothing did. */
@@ -120,7 +140,8 @@ export function troubleOf(item: Still): Trouble | undefined {
   if (code === undefined && message === "") return undefined;
   const known = code !== undefined && Object.hasOwn(CAUSES, code);
   const [cause, advice] = CAUSES[known ? (code as ErrorCode) : "internal"];
-  return { cause, message, advice, final };
+  const isToAdd = final && code !== undefined && ADD_AGAIN.has(code);
+  return { cause, message, advice, final, reference: isToAdd ? item.url : undefined };
 }
 
 /** Where it comes from, in one line; what its name says already is left out. */

@@ -7,6 +7,7 @@ import { Field, Input } from "../../parts/field.tsx";
 import { bytes, number } from "../../parts/format.ts";
 import { Empty, ErrorBox, Loading } from "../../parts/states.tsx";
 import { loadModels, loadStorage } from "../../state/actions.ts";
+import { isStale } from "../../state/connection.ts";
 import { href } from "../../state/route.ts";
 import { counters, models, storage } from "../../state/store.ts";
 import type { Storage } from "../../state/types.ts";
@@ -36,7 +37,10 @@ export function ModelsView() {
   };
   // What has just been completed is there at once, and what is left of what has ended otherwise.
   const { completed, failed, cancelled } = counters.value.filters;
-  useEffect(() => void load(), [completed, failed, cancelled]);
+  const isAway = isStale.value;
+  useEffect(() => {
+    if (!isAway || models.peek() === null) void load();
+  }, [completed, failed, cancelled, isAway]);
   const known = all.value;
   return (
     <div class="page">

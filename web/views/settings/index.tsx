@@ -7,6 +7,7 @@ import { bytes } from "../../parts/format.ts";
 import { ErrorBox, Loading } from "../../parts/states.tsx";
 import { loadSettings, loadStorage } from "../../state/actions.ts";
 import { request } from "../../state/api.ts";
+import { isStale } from "../../state/connection.ts";
 import { settings, storage } from "../../state/store.ts";
 import { BrowserSettings } from "./browser.tsx";
 import { ServerSettings } from "./server.tsx";
@@ -21,7 +22,10 @@ export function SettingsView() {
       problem.value = error instanceof Error ? error.message : String(error);
     }
   };
-  useEffect(() => void load(), []);
+  const isAway = isStale.value;
+  useEffect(() => {
+    if (!isAway || settings.peek() === null) void load();
+  }, [isAway]);
   const now = settings.value;
   return (
     <div class="page">
@@ -52,12 +56,14 @@ const LINKS = [
 
 function About() {
   const version = useSignal<string | undefined>(undefined);
+  const isAway = isStale.value;
   useEffect(() => {
+    if (isAway) return;
     request<{ version: string }>("GET", "/health").then(
       (health) => (version.value = health.version),
       () => {},
     );
-  }, []);
+  }, [isAway]);
   const disk = storage.value;
   return (
     <section class="card" aria-labelledby="settings-about">
