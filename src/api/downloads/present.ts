@@ -95,9 +95,10 @@ function timing(download: Snapshot, now: number) {
 }
 
 /** R90: only while bytes move and their number is known. */
-function remainingSeconds({ state, total, bytes, speed }: Snapshot): number | undefined {
-  if (state !== "downloading" || total === null || total <= 0 || bytes <= 0 || speed < 1) return undefined;
-  return Math.ceil(Math.max(0, total - bytes) / speed);
+function remainingSeconds({ state, total, bytes, speed, averageBps }: Snapshot): number | undefined {
+  const rate = speed > 0 ? speed : averageBps;
+  if (state !== "downloading" || total === null || total <= 0 || bytes <= 0 || rate < 1) return undefined;
+  return Math.ceil(Math.max(0, total - bytes) / rate);
 }
 
 /** Our own fields. What is unknown is left out (A9). */
