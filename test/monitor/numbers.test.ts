@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { remaining } from "../../web/parts/format.ts";
 import { numberFault, numberOf, rateFault, rateOf } from "../../web/parts/number.tsx";
 
 const MIB = 1 << 20;
@@ -48,4 +49,11 @@ describe("numbers as people type them", () => {
     for (const typed of ["0", "-1", "fast", "0.0000001", "9999999999999"])
       expect([typed, rateFault(typed, MIB)]).toEqual([typed, expect.stringContaining("a number above 0")]);
   });
+});
+
+test("R90 nothing is said of the time left while no bytes come", () => {
+  const timing = { estimated_remaining_seconds: 1 };
+  expect(remaining({ speed: 0, timing })).toBeUndefined();
+  expect(remaining({ speed: 1024, timing })).toBe(1);
+  expect(remaining({ speed: 1024, timing: {} })).toBeUndefined();
 });

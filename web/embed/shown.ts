@@ -1,4 +1,4 @@
-import { bytes, duration, percent, speed } from "../parts/format.ts";
+import { bytes, duration, percent, remaining, speed } from "../parts/format.ts";
 import type { Download } from "./service.ts";
 import type { Words } from "./words.ts";
 
@@ -81,7 +81,7 @@ function status({ state, download, isLost, words }: Situation): string {
   if (state === "completed") return joined(words.completed, total > 0 && bytes(total));
   if (state !== "downloading")
     return joined(words[state], state !== "failed" && state !== "cancelled" && far());
-  const left = download.timing.estimated_remaining_seconds;
+  const left = remaining(download);
   return joined(
     far(),
     total > 0 ? `${bytes(arrived)} ${words.of} ${bytes(total)}` : bytes(arrived),

@@ -25,6 +25,15 @@ export const speed = (perSecond: number): string => `${bytes(perSecond)}/s`;
 
 export const number = (value: number): string => whole.format(value);
 
+/** Seconds it will still take; undefined while no bytes come, when what it has been on average says nothing. */
+export const remaining = ({
+  speed: now,
+  timing,
+}: {
+  speed: number;
+  timing: { estimated_remaining_seconds?: number };
+}): number | undefined => (now > 0 ? timing.estimated_remaining_seconds : undefined);
+
 /** `2:03`, `1:02:03`, `3 d 4 h`. */
 export function duration(seconds: number): string {
   const two = (value: number): string => twoDigits.format(Math.floor(value));

@@ -3,7 +3,7 @@ import { useSignal, useSignalEffect } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { Bar } from "../../parts/bar.tsx";
 import { Button } from "../../parts/button.tsx";
-import { bytes, date, duration, percent, speed } from "../../parts/format.ts";
+import { bytes, date, duration, percent, remaining, speed } from "../../parts/format.ts";
 import { details } from "../../state/actions.ts";
 import { href } from "../../state/route.ts";
 import type { Row } from "../../state/store.ts";
@@ -70,7 +70,7 @@ function Facts({ download }: { download: DownloadItem }) {
   const { progress, timing, priority, position, rate_limit_bps, connections, bottleneck, attempts } =
     download;
   const link = linkOf(download.url);
-  const left = timing.estimated_remaining_seconds;
+  const left = remaining(download);
   return (
     <dl class="facts">
       <Fact name="Downloaded">{bytes(progress.downloaded_bytes)}</Fact>

@@ -2,7 +2,7 @@
 import { useMemo } from "preact/hooks";
 import { Bar } from "../../parts/bar.tsx";
 import { IconButton } from "../../parts/button.tsx";
-import { bytes, duration, percent, speed, stateWord, time } from "../../parts/format.ts";
+import { bytes, duration, percent, remaining, speed, stateWord, time } from "../../parts/format.ts";
 import { Icon } from "../../parts/icon.tsx";
 import { cancel, pause, remove, resume, retry } from "../../state/actions.ts";
 import { isStale } from "../../state/connection.ts";
@@ -194,8 +194,8 @@ function amountWords({ state, progress: { downloaded_bytes, total_bytes } }: Dow
 }
 
 function Figures({ download }: { download: DownloadItem }) {
-  const { state, timing, speed: now } = download;
-  const left = timing.estimated_remaining_seconds;
+  const { state, speed: now } = download;
+  const left = remaining(download);
   return (
     <div class="dl-figures">
       <span class="dl-speed">{state === "downloading" && !isStale.value ? speed(now) : ""}</span>
