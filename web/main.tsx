@@ -1,5 +1,7 @@
 import "./style/tokens.css";
 import "./style/base.css";
+import "./style/controls.css";
+import "./style/overlays.css";
 import "./style/parts.css";
 import "./style/shell.css";
 import "./style/contrast.css";
