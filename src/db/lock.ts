@@ -27,8 +27,16 @@ export function prepareDirectory(calls: SystemCalls, dataDir: string): void {
  * closing any descriptor of a file drops the POSIX locks this process holds on it.
  */
 export function ensureFile(calls: SystemCalls, path: string): void {
-  if (calls.existsSync(path)) calls.chmodSync(path, 0o600);
-  else calls.closeSync(calls.openSync(path, "wx", 0o600));
+  if (calls.existsSync(path)) {
+    calls.chmodSync(path, 0o600);
+    return;
+  }
+  try {
+    calls.closeSync(calls.openSync(path, "wx", 0o600));
+  } catch (error) {
+    // Another start has made it just now: who holds it is for the lock to say (F109).
+    if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
+  }
 }
 
 /**

@@ -3,6 +3,7 @@ import { describe, expect, test } from "bun:test";
 import {
   chmodSync,
   mkdirSync,
+  type PathLike,
   readdirSync,
   readFileSync,
   readlinkSync,
@@ -267,6 +268,19 @@ describe("an existing database", () => {
     });
     expect(held()).toEqual([]);
     expect(await (await open({ dataDir })).counts()).toMatchObject({ queued: 0 });
+  });
+
+  test("F109 a lock file that another start makes at the same moment is no error of either", async () => {
+    const dataDir = tempDir();
+    // What is told here is a moment older than what is so.
+    const existsSync = (path: PathLike) => {
+      const wasThere = systemCalls.existsSync(path);
+      if (!wasThere && String(path).endsWith("lock.db"))
+        systemCalls.closeSync(systemCalls.openSync(path, "wx", 0o600));
+      return wasThere;
+    };
+    const db = await open({ dataDir, calls: { ...systemCalls, existsSync } });
+    expect(await db.counts()).toMatchObject({ queued: 0 });
   });
 
   test.each(["EMFILE", "ENFILE", "ENOTDIR", "ESTALE"])(

@@ -25,8 +25,9 @@ export const race: Rig = {
     const next = randomOf(seed);
     const seen = { wrong: 0, note: "" };
     const times: number[] = [];
-    using dir = tempDir("rig-race");
     for (let round = 1; round <= rounds; round++) {
+      // Every one makes its directory, too: which is where they can get in each other's way.
+      using dir = tempDir("rig-race");
       const wait = between(next, 0, 5);
       const first = begin(executable, dir.path);
       await Bun.sleep(wait);
