@@ -32,7 +32,7 @@ export class WatchedIds {
 
   /**
    * Those that were removed while nobody listened. None before anything was heard of: then they have never been there.
-   * Throws as any request does.
+   * Throws `ModelhaulError` where the server refuses to tell, and `ConnectionError` where it does not answer.
    */
   async removed(transport: Transport, seq: number, signal: AbortSignal): Promise<RemovedEvent[]> {
     if (this.#names.size === 0) return [];

@@ -59,6 +59,23 @@ const refuseSockets = (request: Request) =>
 const refuseStreams = (request: Request) =>
   request.url.includes("/events") ? new Response("no", { status: 503 }) : refuseSockets(request);
 
+/** A client whose connection can be cut. The door lets no upgrade through: a socket of ours is cut by itself. */
+function cuttable(way: "websocket" | "events", door: Door) {
+  const sockets: WebSocket[] = [];
+  class Cuttable extends WebSocket {
+    constructor(url: string) {
+      super(url);
+      sockets.push(this);
+    }
+  }
+  const client = way === "events" ? clientAt(door.base) : clientAt(served.base, { WebSocket: Cuttable });
+  const cut = (): void => {
+    door.cut();
+    sockets.at(-1)?.close();
+  };
+  return { client, cut };
+}
+
 describe("watch", () => {
   test("R134 A15 over the WebSocket, opened with a ticket", async () => {
     const client = clientAt(served.base);
@@ -143,15 +160,7 @@ describe("watch", () => {
     async (way) => {
       using door = new Door(served.base);
       if (way === "events") door.guard = refuseSockets;
-      // The door lets no upgrade through: a socket of ours is cut by itself.
-      const sockets: WebSocket[] = [];
-      class Cuttable extends WebSocket {
-        constructor(url: string) {
-          super(url);
-          sockets.push(this);
-        }
-      }
-      const client = way === "events" ? clientAt(door.base) : clientAt(served.base, { WebSocket: Cuttable });
+      const { client, cut } = cuttable(way, door);
       const { id } = await start(client);
       const links: Link[] = [];
       const seen: LiveEvent[] = [];
@@ -162,8 +171,7 @@ describe("watch", () => {
         if (event.type !== "download" || event.download.progress.percentage < 20 * (cuts + 1) || cuts === 3)
           continue;
         cuts++;
-        door.cut();
-        sockets.at(-1)?.close();
+        cut();
       }
       expect(cuts).toBeGreaterThan(0);
       expect(seen.filter(({ type }) => type === "snapshot").length).toBe(1);
@@ -180,18 +188,7 @@ describe("watch", () => {
     async (way) => {
       using door = new Door(served.base);
       door.guard = refuseSockets;
-      const sockets: WebSocket[] = [];
-      class Cuttable extends WebSocket {
-        constructor(url: string) {
-          super(url);
-          sockets.push(this);
-        }
-      }
-      const client = way === "events" ? clientAt(door.base) : clientAt(served.base, { WebSocket: Cuttable });
-      const cut = (): void => {
-        door.cut();
-        sockets.at(-1)?.close();
-      };
+      const { client, cut } = cuttable(way, door);
       await client.settings.change({ paused: true });
       const wanted = [await start(client), await start(client), await start(client)];
       await client.downloads.cancelAll();
